@@ -1,0 +1,4 @@
+"""The Watchword authorization server.
+
+Holds nothing itself: app.py composes, cli.py commands.
+"""

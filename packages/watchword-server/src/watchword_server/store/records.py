@@ -1,0 +1,296 @@
+"""What the store keeps, as frozen values.
+
+Holds no rules and no SQL: port.py says what may be done, sqlite.py and postgres.py do it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from watchword.clock import EpochSeconds
+
+Axis = Literal["token", "session", "family", "account", "client", "tenant", "key", "everything"]
+"""What a cut-off is about; the value beside it is a jti, sid, family id, sub, client_id, tenant, kid or ''."""
+
+Delivery = Literal["cookie", "body"]
+KeyPurpose = Literal["access_token", "refresh_mac", "feed"]
+KeyState = Literal["next", "active", "retired", "distrusted"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of all records: immutable, compared by value."""
+
+
+class Account(Record):
+    """A person (or robot) that logs in. ``id`` is the ``sub`` of its tokens."""
+
+    id: str
+    email: str
+    username: str | None
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...]
+    tenant: str | None
+    email_verified: bool
+    created_at: EpochSeconds
+    password_changed_at: EpochSeconds
+    disabled_at: EpochSeconds | None
+
+
+class AccountView(Record):
+    """An account with what login needs, all read in one snapshot."""
+
+    account: Account
+    password_hash: str
+    rev: int
+    """Head of the revocation log in the same snapshot: the ``rev`` of whatever is issued from this view."""
+    read_at: EpochSeconds
+    """The store's time of the read; the ``now`` of every decision made from this view."""
+
+
+class NewAccount(Record):
+    """An account to create. ``email_key`` and ``username_key`` are the normalised forms that must be unique."""
+
+    id: str
+    email: str
+    email_key: str
+    username: str | None
+    username_key: str | None
+    password_hash: str
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...] = ()
+    tenant: str | None = None
+    email_verified: bool = False
+
+
+class Session(Record):
+    """One login on one device. Ended by ``ended_at``, by ``idle_expires_at`` or ``expires_at``, or by a cut-off."""
+
+    sid: str
+    account_id: str
+    client_id: str
+    rev: int
+    """Head of the log in the snapshot the login was decided from; an account cut-off above it ends the session."""
+    device: str
+    """For people: ``Firefox on Linux``."""
+    place: str
+    """For people: where the last refresh came from, as far as known."""
+    created_at: EpochSeconds
+    auth_time: EpochSeconds
+    amr: tuple[str, ...]
+    last_used_at: EpochSeconds
+    refresh_count: int
+    idle_expires_at: EpochSeconds
+    expires_at: EpochSeconds
+    ended_at: EpochSeconds | None
+    end_reason: str | None
+
+
+class NewSession(Record):
+    """A login about to be recorded, with its first family."""
+
+    sid: str
+    account_id: str
+    client_id: str
+    rev: int
+    device: str
+    place: str
+    auth_time: EpochSeconds
+    amr: tuple[str, ...]
+    expires_at: EpochSeconds
+    family: NewFamily
+
+
+class NewFamily(Record):
+    """The refresh family of a new authorization; generation 0 is issued with it."""
+
+    id: str
+    scope: tuple[str, ...]
+    resource: str | None
+    sender_key: str | None
+    delivery: Delivery
+    salt: bytes
+    key_id: str
+    device_kind: str
+    idle_expires_at: EpochSeconds
+    expires_at: EpochSeconds
+
+
+class Family(Record):
+    """All refresh tokens descended from one authorization, in one row whatever the number of refreshes."""
+
+    id: str
+    sid: str
+    account_id: str
+    client_id: str
+    scope: tuple[str, ...]
+    resource: str | None
+    sender_key: str | None
+    """Thumbprint of the key, certificate or confidential client it is bound to; None for bearer."""
+    delivery: Delivery
+    salt: bytes
+    key_id: str
+    rev: int
+    generation: int
+    """The newest generation issued."""
+    rotated_at: EpochSeconds
+    device_kind: str
+    """User-agent family and platform that rotated last, such as ``firefox/linux``."""
+    odd_count: int
+    odd_marked: bool
+    """Whether the present generation has seen an odd repeat."""
+    refresh_count: int
+    idle_expires_at: EpochSeconds
+    expires_at: EpochSeconds
+    revoked_at: EpochSeconds | None
+    revoked_reason: str | None
+
+
+class FamilyView(Record):
+    """A family with everything a refresh consults, all read in one snapshot."""
+
+    family: Family
+    account: Account
+    session_ended: bool
+    auth_time: EpochSeconds
+    amr: tuple[str, ...]
+    cut_off: int
+    """Highest position of a cut-off that ends families of this account, client, tenant or of everything,
+    with ``spares`` and ``floor`` already applied for this sid. The family is dead when ``rev < cut_off``."""
+    rev: int
+    """Head of the log in the same snapshot."""
+    read_at: EpochSeconds
+
+
+class SessionView(Record):
+    """The account behind a session, for calls made with a bearer token; all read in one snapshot."""
+
+    account: Account
+    session: Session
+    alive: bool
+    """False when the session was ended, ran out, was cut off by any axis, or its account is disabled."""
+    token_cut_off: int
+    """Tokens of this session with ``rev`` under this are cut off (account, client, tenant, everything axes)."""
+    rev: int
+    read_at: EpochSeconds
+
+
+class CutOff(Record):
+    """One entry of the revocation log.
+
+    On the axes token, session, family and key it kills absolutely. On account, client, tenant and everything it kills
+    a token when ``token.rev < position and not (token.sid == spares and token.rev >= floor)``. ``floor`` is the highest
+    position of an earlier cut-off on the same axis and value that did not spare ``spares``: so one entry an axis and
+    value is enough, whatever the order of cut-offs.
+    """
+
+    position: int
+    axis: Axis
+    value: str
+    spares: str | None
+    floor: int
+    at: EpochSeconds
+    expires_at: EpochSeconds
+    """When the last token it could kill has expired, leeway included; the entry may then be forgotten."""
+    cause: str
+
+
+class Cursor(Record):
+    """A place in the log: which log, how far, and the hash chained over all entries up to there."""
+
+    epoch: str
+    position: int
+    chain: str
+
+
+class CutOffBatch(Record):
+    """A page of the log. ``snapshot`` means: the cursor asked for was not of this log or is no longer known; merge."""
+
+    entries: tuple[CutOff, ...]
+    cursor: Cursor
+    more: bool
+    snapshot: bool
+
+
+class SigningKey(Record):
+    """A key of the ring; the private part is sealed by the master key and never leaves ``keys/`` in clear."""
+
+    kid: str
+    purpose: KeyPurpose
+    algorithm: str
+    state: KeyState
+    public_jwk: bytes
+    """JSON; empty for symmetric keys."""
+    sealed: bytes
+    created_at: EpochSeconds
+    activated_at: EpochSeconds | None
+    retired_at: EpochSeconds | None
+
+
+class Origin(Record):
+    """From where and by whom an act comes, for the audit log."""
+
+    actor: str
+    """``account:<id>``, ``admin:<id>``, ``cli``, ``system`` or ``anonymous``."""
+    address: str | None = None
+    user_agent: str | None = None
+
+
+class AuditEvent(Record):
+    """One line of the audit log to append, in the transaction of what it tells."""
+
+    event: str
+    """Dotted name, past tense last: ``login.succeeded``, ``session.ended``, ``refresh.reused``."""
+    origin: Origin
+    account_id: str | None = None
+    sid: str | None = None
+    client_id: str | None = None
+    reason: str | None = None
+    detail: dict[str, str] = {}
+
+
+class AuditEntry(Record):
+    """An audit event as kept."""
+
+    id: int
+    at: EpochSeconds
+    event: AuditEvent
+
+
+class Notice(Record):
+    """Something the account should see until it has read it."""
+
+    id: int
+    account_id: str
+    kind: str
+    at: EpochSeconds
+    detail: dict[str, str]
+
+
+class NewNotice(Record):
+    """A notice to leave for an account, in the transaction of what it tells."""
+
+    kind: str
+    detail: dict[str, str]
+
+
+class Failures(Record):
+    """Failed logins counted under one key within the running window."""
+
+    key: str
+    count: int
+    window_ends_at: EpochSeconds
+
+
+class SweepReport(Record):
+    """Rows deleted by one sweep, by table."""
+
+    deleted: dict[str, int]
+    more: bool
+
+
+class StoreFigures(Record):
+    """Rows by table, for metrics, doctor and the proof that state follows families alive."""
+
+    rows: dict[str, int]
+    bytes: int
