@@ -95,8 +95,9 @@ class Sessions(Protocol):
         was cut off after `new.rev`."""
         ...
 
-    async def session_view(self, sid: str, account_id: str) -> SessionView | None:
-        """None when there is no such session of that account."""
+    async def session_view(self, sid: str, account_id: str, *, jti: str | None = None) -> SessionView | None:
+        """None when there is no such session of that account. With `jti`, `alive` is False also when that token was cut
+        off on the token axis."""
         ...
 
     async def list_sessions(self, account_id: str | None, *, after: str | None = None, limit: int = 100) -> Sequence[Session]:

@@ -210,6 +210,8 @@ class CutOffBatch(Record):
     cursor: Cursor
     more: bool
     snapshot: bool
+    read_at: EpochSeconds
+    """The store's time of the read; `expires_at` is told to verifiers relative to it."""
 
 
 class SigningKey(Record):
