@@ -1,0 +1,53 @@
+# The front door. `make` alone lists what there is; `make run` is the place to start.
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+# The environment is made again when the lock or a package's metadata changes, when the tree was moved, or when its
+# interpreter is gone.
+SOUND := $(shell test "$$(cat .venv/.ready 2>/dev/null)" = "$$(pwd -P)" && .venv/bin/python -c '' 2>/dev/null && echo yes)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench soak docs lock clean FORCE
+MAKEFLAGS += --no-print-directory
+
+help:  ## this list
+	@echo 'Watchword: token-based authentication. Start with:  make run'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo '  Knobs: PYTHON=python3.12 make setup · make test T="tests/flows -k refresh" · make bench QUICK=1'
+
+setup: .venv/.ready  ## the environment in .venv, from requirements.lock (the others do it by themselves)
+
+.venv/.ready: requirements.lock .ci/setup .ci/uv.lock packages/watchword/pyproject.toml packages/watchword-server/pyproject.toml $(if $(SOUND),,FORCE)
+	@.ci/setup
+
+FORCE:
+
+run: .venv/.ready  ## the server with its playground on :8000 and a demonstration API on :8001
+	@$(PY) examples/demonstration/run.py
+
+# Two processes: what the smallest machine we care for has cores.
+test: .venv/.ready  ## every test but the soak; T="..." narrows it
+	@.ci/chromium
+	@$(PYTEST) -n 2 --dist loadfile -m "not soak" -q $(T)
+
+check: .venv/.ready  ## format, lint, types, who may import whom, pages that are generated, leaks
+	@$(PY) .ci/check.py
+
+bench: .venv/.ready  ## the figures of README, measured here; QUICK=1 for a glance
+	@$(PY) .ci/bench.py $(if $(QUICK),--quick)
+
+soak: .venv/.ready  ## the long, large and exhaustive proofs, then the full benchmarks
+	@$(PYTEST) -m soak -q --timeout 7200 $(T)
+	@$(PY) .ci/bench.py
+
+docs: .venv/.ready  ## the documentation as a site in site/
+	@$(PY) .ci/docs.py
+
+lock: .venv/.ready  ## resolve dependencies anew into requirements.lock; U="--upgrade" to raise versions
+	@.ci/lock $(U)
+
+clean:  ## everything made here but .watchword (the demonstration's state; delete it yourself to start afresh)
+	rm -rf .venv .tools site build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
