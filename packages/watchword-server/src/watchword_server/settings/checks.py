@@ -1,0 +1,148 @@
+"""Checks of the settings as a whole: what contradicts itself, and what production refuses by name.
+
+Each check looks at valid values only; what a single value may be stands in tree.py.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from watchword_server.settings.problems import Problem
+from watchword_server.settings.tree import Settings
+from watchword_server.settings.values import is_loopback_host
+
+_Found = tuple[str, str, str, str]
+"""Name, path, message, mend."""
+
+_LEAST_ARGON2_WORK = 7168 * 5
+"""KiB times passes of the least of OWASP's equivalent Argon2id parameters (7 MiB, t=5)."""
+
+
+def check(settings: Settings, sources: Mapping[str, str], secret_files: Mapping[str, Path]) -> list[Problem]:
+    """All faults of these settings; empty when the server may start."""
+    checks = list(_ALWAYS)
+    checks += _DEVELOPMENT if settings.is_development else _PRODUCTION
+    found = [fault for rule in checks for fault in rule(settings)]
+    if not settings.is_development:
+        found += list(_readable_files(settings, secret_files))
+    return [Problem(name, path, sources.get(path, ""), message, mend) for name, path, message, mend in found]
+
+
+def _is_http(settings: Settings) -> bool:
+    return settings.issuer.startswith("http://")
+
+
+def _contradictions(s: Settings) -> Iterator[_Found]:
+    if (s.server.tls_cert is None) != (s.server.tls_key is None):
+        yield (
+            "tls-half",
+            "server.tls_key",
+            "certificate and key go together",
+            "set both server.tls_cert and server.tls_key",
+        )
+    if s.sessions.idle > s.sessions.absolute:
+        yield "idle-over-absolute", "sessions.idle", "is longer than sessions.absolute", "shorten it"
+    if s.keys.announce_before >= s.keys.rotate_every:
+        yield "announce-over-rotation", "keys.announce_before", "is not under keys.rotate_every", "shorten it"
+    if s.keys.retire_after < s.tokens.access_lifetime + s.tokens.leeway:
+        mend = "at least tokens.access_lifetime + tokens.leeway, or living tokens lose their key"
+        yield "retire-too-soon", "keys.retire_after", "is shorter than tokens live", mend
+    if s.passwords.hashing_memory_mib * 1024 < s.passwords.memory_kib:
+        yield "hash-over-budget", "passwords.hashing_memory_mib", "is less than one hash takes", "raise it"
+    if s.passwords.memory_kib < 8 * s.passwords.parallelism:
+        yield "argon2-memory", "passwords.memory_kib", "is under 8 KiB a lane (RFC 9106 §3.1)", "raise it"
+    for role in s.registration.roles:
+        if role not in s.roles:
+            yield (
+                "unknown-role",
+                "registration.roles",
+                f"{role!r} is not among roles",
+                f"add [roles.{role}] or leave it out",
+            )
+
+
+def _development_issuer(s: Settings) -> Iterator[_Found]:
+    if _is_http(s) and s.secure_cookies:
+        mend = "use https, or http://localhost:<port> on your own machine"
+        yield "http-issuer", "issuer", "is http on a host other than localhost or a loopback address", mend
+
+
+def _transport(s: Settings) -> Iterator[_Found]:
+    if _is_http(s):
+        mend = "set an https issuer; on your own machine set WATCHWORD_ENVIRONMENT=development"
+        yield "http-issuer", "issuer", "production speaks https only", mend
+    if any(network.prefixlen == 0 for network in s.server.trusted_proxies):
+        mend = "name the network of your own proxy"
+        yield "trusts-everyone", "server.trusted_proxies", "anyone could forge a client address", mend
+    behind_proxy = bool(s.server.trusted_proxies)
+    if not is_loopback_host(s.server.host) and s.server.tls_cert is None and not behind_proxy:
+        mend = "set server.tls_cert and server.tls_key, or name your TLS proxy in server.trusted_proxies"
+        yield "clear-listener", "server.host", "listens in clear beyond this machine with no proxy before it", mend
+
+
+def _storage(s: Settings) -> Iterator[_Found]:
+    if s.store.url.startswith("sqlite:") and s.server.workers > 1:
+        mend = "set server.workers to 1, or store.url to PostgreSQL"
+        yield "sqlite-workers", "server.workers", "SQLite serves one worker on one host", mend
+
+
+def _openness(s: Settings) -> Iterator[_Found]:
+    if "*" in s.cors.origins:
+        yield "cors-wildcard", "cors.origins", "every site could call with credentials", "name each origin"
+    if any(origin.startswith("http://") for origin in s.cors.origins):
+        yield "cors-http", "cors.origins", "an http origin can be forged on the way", "name https origins only"
+    if s.playground.enabled:
+        yield "playground-on", "playground.enabled", "the demonstration page is for development", "set it to false"
+    if s.feed.token is None:
+        mend = "set WATCHWORD_FEED__TOKEN_FILE to a file with a random token; verifiers present it"
+        yield "feed-open", "feed.token", "reading the revocation feed needs a credential", mend
+    if s.log.level == "debug":
+        yield "debug-log", "log.level", "debug lines are for development", "set it to info"
+
+
+def _weak_secrets(s: Settings) -> Iterator[_Found]:
+    for path, secret in (
+        ("master_key", s.master_key),
+        ("feed.token", s.feed.token),
+        ("metrics.token", s.metrics.token),
+    ):
+        if secret is not None and len(set(secret.get_secret_value())) < 8:
+            yield (
+                "weak-secret",
+                path,
+                "has too few different characters to be random",
+                "make it with: openssl rand -base64 33",
+            )
+
+
+def _weak_passwords(s: Settings) -> Iterator[_Found]:
+    if s.passwords.memory_kib * s.passwords.time_cost < _LEAST_ARGON2_WORK or s.passwords.memory_kib < 7168:
+        mend = "use the defaults: memory_kib=19456, time_cost=2"
+        yield "weak-hashing", "passwords.memory_kib", "Argon2id is cheaper than OWASP's least", mend
+    if s.passwords.min_length < 8:
+        yield "short-passwords", "passwords.min_length", "is under 8 (NIST SP 800-63B)", "raise it"
+
+
+def _readable_files(s: Settings, secret_files: Mapping[str, Path]) -> Iterator[_Found]:
+    files = dict(secret_files)
+    if s.server.tls_key is not None:
+        files["server.tls_key"] = s.server.tls_key
+    for path, file in files.items():
+        try:
+            state = file.stat()
+        except OSError as refused:
+            yield "unreadable-file", path, f"{file} cannot be read: {refused.strerror}", "name a readable file"
+            continue
+        # Orchestrators hand a secret to a process without privileges as root:<its group> 0440; there is no closer way.
+        handed = stat.S_IRGRP if state.st_uid == 0 and os.geteuid() != 0 else 0
+        if state.st_mode & (stat.S_IRWXG | stat.S_IRWXO) & ~handed:
+            yield "readable-file", path, f"{file} can be read or written by others", f"chmod 600 {file}"
+
+
+_Rule = Callable[[Settings], Iterator[_Found]]
+_ALWAYS: tuple[_Rule, ...] = (_contradictions,)
+_DEVELOPMENT: tuple[_Rule, ...] = (_development_issuer,)
+_PRODUCTION: tuple[_Rule, ...] = (_transport, _storage, _openness, _weak_secrets, _weak_passwords)

@@ -1,0 +1,280 @@
+"""The settings tree: every setting of the server, with its unit, its default and what it does.
+
+Reads nothing and decides nothing about safety: load.py gathers the values, checks.py refuses insecure ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic.config import JsonDict
+
+from watchword_server.settings.values import (
+    Algorithm,
+    FilePath,
+    Issuer,
+    Networks,
+    Origins,
+    Seconds,
+    StoreUrl,
+    Table,
+    Texts,
+    WholeSeconds,
+    as_mapping,
+    is_loopback_host,
+)
+
+Environment = Literal["production", "development"]
+
+MASTER_KEY_LENGTH = 32
+"""Fewest characters of a master key: 43 base64url characters are 256 bits, 32 hexadecimal ones 128."""
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, unknown keys refused, values never echoed in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+
+def _of(default: Any, description: str, unit: str | None = None, **limits: Any) -> Any:
+    """A setting: its default (``...``: required), what it does, its unit."""
+    extra: JsonDict | None = {"unit": unit} if unit else None
+    return Field(default, description=description, json_schema_extra=extra, **limits)
+
+
+class Server(Section):
+    """The listening process."""
+
+    host: str = _of("127.0.0.1", "Address to listen on.", min_length=1)
+    port: int = _of(8000, "Port to listen on.", ge=0, le=65535)
+    workers: int = _of(1, "Processes that share the port. Several need PostgreSQL.", "processes", ge=1, le=256)
+    tls_cert: FilePath | None = _of(None, "Certificate chain in PEM; with it the server speaks https itself.", "path")
+    tls_key: FilePath | None = _of(None, "Private key of the certificate in PEM.", "path")
+    trusted_proxies: Networks = _of(
+        (), "Networks whose `Forwarded` and `X-Forwarded-*` headers are believed. All others are ignored.", "CIDR"
+    )
+    max_body_bytes: int = _of(65536, "Longest request body accepted; longer is answered 413.", "bytes", ge=1024)
+    request_timeout: Seconds = _of(30, "A request not answered by then is given up (503).", "seconds", gt=0, le=600)
+    body_timeout: Seconds = _of(10, "A body not received whole by then is answered 408.", "seconds", gt=0, le=600)
+    shutdown_grace: Seconds = _of(10, "How long running requests may take to finish at shutdown.", "seconds", le=600)
+
+
+class StoreSettings(Section):
+    """The database."""
+
+    url: StoreUrl = _of(..., "`sqlite:///path/to/file.db` or `postgresql://user@host/database`.", repr=False)
+    migrate_on_start: bool = _of(default=True, description="Bring the schema up to date at start, under a lock.")
+    pool_size: int = _of(10, "Connections to PostgreSQL a worker.", "connections", ge=1, le=1000)
+
+
+class Tokens(Section):
+    """Access tokens (RFC 9068)."""
+
+    access_lifetime: WholeSeconds = _of(
+        600, "Lifetime of an access token; 5 to 15 minutes suit.", "seconds", ge=1, le=7200
+    )
+    algorithm: Algorithm = _of("ES256", "Signature algorithm of access tokens.")
+    leeway: WholeSeconds = _of(5, "Tolerated difference of clocks between server and verifiers.", "seconds", le=300)
+    custom_claims: Annotated[dict[str, Any], Table] = _of(
+        {}, "Claims to add: a fixed value, or a text with `{account.tenant}`, `{account.username}`, `{account.id}`."
+    )
+    acr: str | None = _of(None, "Authentication context class put in `acr` after a login with password.")
+
+
+class Sessions(Section):
+    """When a login ends."""
+
+    idle: WholeSeconds = _of(7 * 86400, "A session not refreshed for so long is over.", "seconds", ge=1)
+    absolute: WholeSeconds = _of(30 * 86400, "A session is over so long after its login, used or not.", "seconds", ge=1)
+
+
+class Rotation(Section):
+    """Refresh-token rotation."""
+
+    window: Seconds = _of(
+        30, "Within it a repeated or parallel refresh of one device is taken as honest.", "seconds", le=600
+    )
+    odd_limit_same: int = _of(
+        10, "Odd repeats in a row allowed from the same kind of device; 0 is strict.", ge=0, le=1000
+    )
+    odd_limit_other: int = _of(
+        1, "Odd repeats in a row allowed from another kind of device; 0 is strict.", ge=0, le=1000
+    )
+    retention: WholeSeconds = _of(7 * 86400, "How long dead sessions are kept to explain refusals.", "seconds")
+
+
+class Registration(Section):
+    """Who may make an account."""
+
+    open: bool = _of(default=True, description="Whether anyone may register; else administrators make accounts.")
+    roles: Texts = _of(("user",), "Roles of a new account.")
+
+
+class Passwords(Section):
+    """What passwords are accepted, and how they are hashed (Argon2id, RFC 9106)."""
+
+    min_length: int = _of(8, "Fewest characters.", "characters", ge=1, le=64)
+    max_length: int = _of(256, "Most characters.", "characters", ge=64, le=4096)
+    max_bytes: int = _of(1024, "Most bytes in UTF-8.", "bytes", ge=64, le=16384)
+    min_score: int = _of(2, "Least zxcvbn score: 0 any, 2 somewhat, 3 safely, 4 very hard to guess.", ge=0, le=4)
+    memory_kib: int = _of(19456, "Argon2id memory a hash.", "KiB", ge=8, le=1 << 21)
+    time_cost: int = _of(2, "Argon2id passes.", ge=1, le=100)
+    parallelism: int = _of(1, "Argon2id lanes.", ge=1, le=16)
+    hashing_memory_mib: int = _of(128, "Memory that hashes under way may take together, a worker.", "MiB", ge=1)
+    queue_limit: int = _of(64, "Logins that may wait for a hash; more are told to come back (503).", "logins", ge=0)
+    queue_timeout: Seconds = _of(
+        5, "Longest expected wait for a hash; beyond it the login is told to come back.", "seconds"
+    )
+
+
+class Throttle(Section):
+    """Failed logins tolerated. Successes are never throttled."""
+
+    account_failures: int = _of(10, "Failures an account within the window.", "failures", ge=1)
+    address_failures: int = _of(100, "Failures a client address (IPv6: /64) within the window.", "failures", ge=1)
+    window: WholeSeconds = _of(
+        900, "The window; an account that keeps failing waits longer.", "seconds", ge=1, le=7 * 86400
+    )
+
+
+class Keys(Section):
+    """Rotation of signing keys: next, active, retired."""
+
+    rotate_every: WholeSeconds = _of(90 * 86400, "Age at which the active signing key is replaced.", "seconds", ge=60)
+    announce_before: WholeSeconds = _of(86400, "How long the next key is published before it signs.", "seconds", ge=0)
+    retire_after: WholeSeconds = _of(86400, "How long a replaced key stays published.", "seconds", ge=0)
+
+
+class Role(Section):
+    """What a role grants."""
+
+    scopes: Texts = _of((), "Scopes of first-party tokens of accounts with this role.")
+    permissions: Texts = _of((), "Put in the `permissions` claim.")
+
+
+class Cors(Section):
+    """Browser applications on other origins of the same site."""
+
+    origins: Origins = _of((), "Exact origins that may call with credentials, such as `https://app.example.com`.")
+
+
+class Feed(Section):
+    """The revocation feed for verifiers."""
+
+    token: SecretStr | None = _of(None, "Bearer credential that reading `/revocations` needs.", min_length=16)
+
+
+class Metrics(Section):
+    """Prometheus metrics."""
+
+    token: SecretStr | None = _of(
+        None, "Bearer credential that reading `/metrics` needs; without it there are none.", min_length=16
+    )
+
+
+class Log(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = _of("info", "Least severity written.")
+    format: Literal["json", "console"] = _of("json", "One JSON object a line, or text for people.")
+
+
+class Playground(Section):
+    """The demonstration page."""
+
+    enabled: bool = _of(default=False, description="Whether the page is served. Refused in production.")
+    demo_url: str = _of("http://localhost:8001", "Where the page finds the demonstration API.")
+
+
+class Admin(Section):
+    """The administrator made at the first start."""
+
+    email: str = _of("admin@localhost", "Email address of the first administrator.")
+    password: SecretStr | None = _of(None, "Its password; without it one is made and printed once.")
+
+
+class Settings(Section):
+    """Every setting of the server."""
+
+    issuer: Issuer = _of(..., "Public URL of this server, the `iss` of its tokens (RFC 8414 §2).", "URL")
+    environment: Environment = _of("production", "`production`, or `development` with its relaxed defaults.")
+    home: FilePath = _of(Path(".watchword"), "Directory of all state; may be deleted to start afresh.", "path")
+    audience: str = _of(..., "`aud` of first-party access tokens.", min_length=1)
+    master_key: SecretStr = _of(
+        ..., f"Secret of at least {MASTER_KEY_LENGTH} characters from which stored keys are encrypted.",
+        min_length=MASTER_KEY_LENGTH,
+    )  # fmt: skip
+    server: Server = Field(default_factory=Server)
+    store: StoreSettings
+    tokens: Tokens = Field(default_factory=Tokens)
+    sessions: Sessions = Field(default_factory=Sessions)
+    rotation: Rotation = Field(default_factory=Rotation)
+    registration: Registration = Field(default_factory=Registration)
+    passwords: Passwords = Field(default_factory=Passwords)
+    throttle: Throttle = Field(default_factory=Throttle)
+    keys: Keys = Field(default_factory=Keys)
+    roles: Annotated[dict[str, Role], Table] = _of(
+        {"user": Role(), "admin": Role(scopes=("watchword:admin",))},
+        "Roles and what they grant: `{role: {scopes: [...], permissions: [...]}}`.",
+    )
+    cors: Cors = Field(default_factory=Cors)
+    feed: Feed = Field(default_factory=Feed)
+    metrics: Metrics = Field(default_factory=Metrics)
+    log: Log = Field(default_factory=Log)
+    playground: Playground = Field(default_factory=Playground)
+    admin: Admin = Field(default_factory=Admin)
+
+    @property
+    def is_development(self) -> bool:
+        """Whether the relaxed defaults of development are in force."""
+        return self.environment == "development"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies carry prefix and ``Secure``: always, unless the issuer is http on a loopback host."""
+        parts = urlsplit(self.issuer)
+        return parts.scheme == "https" or not is_loopback_host(parts.hostname or "")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, given: Any) -> Any:
+        return with_derived(given) if isinstance(given, Mapping) else given
+
+
+def derived_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults that follow from other settings, by dotted path: ``{"store.url": "sqlite:///.watchword/…"}``.
+
+    Does not say whether they are needed; ``with_derived`` and the loader fill only gaps.
+    """
+    home = given.get("home", ".watchword")
+    derived: dict[str, Any] = {"store.url": f"sqlite:///{home}/watchword.db"}
+    issuer = given.get("issuer")
+    if given.get("environment") == "development":
+        port = as_mapping(given.get("server")).get("port", 8000)
+        issuer = issuer or f"http://localhost:{port}"
+        derived |= {
+            "issuer": issuer,
+            "tokens.access_lifetime": 60,
+            "playground.enabled": True,
+            "log.format": "console",
+            "roles": {"user": {}, "admin": {"scopes": ["reports:read", "watchword:admin"]}},
+        }
+    if issuer:
+        derived["audience"] = issuer
+    return derived
+
+
+def with_derived(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values with derived defaults in their gaps. Sections given as models are left as they are."""
+    filled = dict(given)
+    for path, value in derived_defaults(given).items():
+        section, _, name = path.rpartition(".")
+        if not section:
+            filled.setdefault(name, value)
+        elif isinstance(held := filled.get(section, {}), Mapping):
+            filled[section] = {name: value} | dict(held)
+    return filled

@@ -1,0 +1,168 @@
+"""The kinds of values settings are made of: durations, lists, addresses, URLs, and how text becomes one.
+
+Holds no setting; tree.py does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+Network: TypeAlias = IPv4Network | IPv6Network
+Algorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256"]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|[smhdw])", re.ASCII)
+_LONGEST = 100 * 365 * 86400.0
+
+
+def seconds(value: object) -> object:
+    """Seconds from a number or from text such as ``600``, ``10m``, ``1h30m``, ``7d``.
+
+    Raises ValueError for anything else, for NaN, for a negative duration and for one over a hundred years.
+    """
+    if isinstance(value, str):
+        value = _seconds_of_text(value.strip())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value) or not 0 <= value <= _LONGEST:
+            raise ValueError("a duration is between 0 and a hundred years")
+        return int(value) if float(value).is_integer() else value
+    raise ValueError("a duration is a number of seconds, or text such as 10m or 7d")
+
+
+def _seconds_of_text(text: str) -> float:
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text, re.ASCII):
+        return float(text)
+    total, end = 0.0, 0
+    while part := _PART.match(text, end):
+        total += float(part[1]) * _UNITS[part[2]]
+        end = part.end()
+    if end == 0 or end != len(text):
+        raise ValueError("a duration is a number of seconds, or text such as 10m, 1h30m or 7d")
+    return total
+
+
+def _list(value: object) -> object:
+    """A list from text: JSON when it starts with a bracket, else parted by commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return _json(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _table(value: object) -> object:
+    return _json(value) if isinstance(value, str) else value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is not valid JSON") from None
+
+
+def _networks(value: object) -> object:
+    items = _list(value)
+    if not isinstance(items, list | tuple):
+        raise ValueError("is a list of networks such as 10.0.0.0/8")  # noqa: TRY004 - pydantic collects ValueError only
+    networks: list[Network] = []
+    for item in items:
+        try:
+            networks.append(item if isinstance(item, IPv4Network | IPv6Network) else ip_network(str(item)))
+        except ValueError as refused:
+            raise ValueError(f"{item!r} is not a network such as 10.0.0.0/8: {refused}") from None
+    return tuple(networks)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether this name or address always means the machine itself (RFC 6761 §6.3, RFC 8252 §7.3)."""
+    host = host.lower().rstrip(".").removeprefix("[").removesuffix("]")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _issuer(value: str) -> str:
+    """An issuer as RFC 8414 §2 has it: a URL without query or fragment, compared character by character."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("is an https URL such as https://login.example.com")
+    if parts.query or parts.fragment or "?" in value or "#" in value:
+        raise ValueError("has neither query nor fragment (RFC 8414 §2)")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds no user name or password")
+    if value.endswith("/"):
+        raise ValueError("does not end in a slash: verifiers compare it character by character")
+    if not value.isascii() or any(c.isspace() or not c.isprintable() for c in value):
+        raise ValueError("is plain ASCII without spaces")
+    if parts.netloc != parts.netloc.lower() or (parts.scheme, port) in {("https", 443), ("http", 80)}:
+        raise ValueError("has its host in lower case and leaves out the default port")
+    return value
+
+
+def origin(value: str) -> str:
+    """A web origin ``scheme://host[:port]`` as browsers write it in ``Origin`` (RFC 6454 §6.2).
+
+    ``*`` passes, so that the checks of production can name it. Raises ValueError for anything else.
+    """
+    if value == "*":
+        return value
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{value!r} is not an origin") from None
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    if default is None or value != f"{parts.scheme}://{parts.netloc}" or not parts.hostname or "@" in parts.netloc:
+        raise ValueError(f"{value!r} is not an origin such as https://app.example.com (no path, no final slash)")
+    if parts.netloc != parts.netloc.lower() or port == default or "*" in value:
+        raise ValueError(f"{value!r}: lower case, without the default port, without wildcards")
+    return value
+
+
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(origin(value) for value in values)
+
+
+def _store_url(value: str) -> str:
+    if value.startswith("sqlite:///") and len(value) > len("sqlite:///") and "?" not in value:
+        return value
+    if value.startswith(("postgresql://", "postgres://")):
+        return value
+    raise ValueError("is sqlite:///path/to/file.db or postgresql://user@host/database")
+
+
+def _path(value: Path) -> Path:
+    return value.expanduser()
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+Seconds: TypeAlias = Annotated[float, BeforeValidator(seconds)]
+WholeSeconds: TypeAlias = Annotated[int, BeforeValidator(seconds)]
+Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list)]
+Networks: TypeAlias = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_origins)]
+Issuer: TypeAlias = Annotated[str, AfterValidator(_issuer)]
+StoreUrl: TypeAlias = Annotated[str, AfterValidator(_store_url)]
+FilePath: TypeAlias = Annotated[Path, AfterValidator(_path)]
+Table = BeforeValidator(_table)
