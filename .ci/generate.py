@@ -27,7 +27,9 @@ def main() -> int:
         if importlib.util.find_spec(module) is None:
             stale.append(f"{page}: there is no {module} to make it")
             continue
-        text = subprocess.run([sys.executable, "-m", module], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        text = subprocess.run(
+            [sys.executable, "-m", module], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
         path = ROOT / page
         if path.exists() and path.read_text() == text:
             continue

@@ -15,7 +15,10 @@ MOST_LINES = 400
 
 FORBIDDEN: list[tuple[str, re.Pattern[str]]] = [
     ("a path of one machine", re.compile(r"(?<![\w.$}>])/(?:work|root|home/(?!you\b)\w+|Users/\w+)/|[.]pyenv\b")),
-    ("the host of a package registry", re.compile(r"pythonhosted[.]org|\bpypi[.]org|registry[.]npmjs|\bproxy[.]golang[.]")),
+    (
+        "the host of a package registry",
+        re.compile(r"pythonhosted[.]org|\bpypi[.]org|registry[.]npmjs|\bproxy[.]golang[.]"),
+    ),
     ("something left for later", re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X)\b")),
     ("a merge that was not finished", re.compile(r"^(?:<{7} |>{7} |={7}$)", re.MULTILINE)),
     ("a private key", re.compile(r"-{5}BEGIN (?:[A-Z]+ )?PRIVATE KEY-{5}")),
@@ -38,7 +41,9 @@ def faults(name: str, text: str) -> list[str]:
     ]
     lines = text.count("\n")
     if name.startswith("packages/") and name.endswith(".py") and lines > MOST_LINES:
-        found.append(f"{name}: {lines} lines, more than {MOST_LINES}: is there a noun in there that wants a room of its own?")
+        found.append(
+            f"{name}: {lines} lines, more than {MOST_LINES}: is there a noun in there that wants a room of its own?"
+        )
     return found
 
 
