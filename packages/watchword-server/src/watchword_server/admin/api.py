@@ -1,0 +1,77 @@
+"""The administration API as one application: routers, problem answers, OpenAPI and the page to read it.
+
+Holds no route of its own but the page.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from watchword_server.admin import accounts, security
+from watchword_server.admin.access import AdminServices
+from watchword_server.admin.models import ProblemModel
+from watchword_server.admin.reference import reference_routes
+from watchword_server.store.port import StoreUnavailable
+from watchword_server.web.errors import answer_for
+from watchword_server.web.problem import Problem, problem_response
+
+_DESCRIPTION = """\
+Accounts, sessions, cut-offs, keys and the audit log, as JSON.
+
+Every call needs a first-party access token with the scope `watchword:admin`, which a role grants:
+log in with `POST /auth/login` and send `Authorization: Bearer <access_token>`.
+Errors are problem documents (RFC 9457) with a stable `code`. Times are seconds since the epoch.
+"""
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ProblemModel, "description": "No token, or one that is not valid here."},
+    403: {"model": ProblemModel, "description": "The token lacks the scope."},
+    404: {"model": ProblemModel, "description": "There is no such thing."},
+    422: {"model": ProblemModel, "description": "A member or parameter is not acceptable."},
+}
+
+
+def admin_api(services: AdminServices, *, version: str) -> FastAPI:
+    """The application to mount under `/admin/api`."""
+    app = FastAPI(
+        title="Watchword administration",
+        version=version,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        responses=_PROBLEMS,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    for router in (accounts.router, security.router):
+        app.include_router(router)
+    app.include_router(_reference(app), include_in_schema=False)
+    for kind in (Problem, StoreUnavailable, HTTPException, Exception):
+        app.add_exception_handler(kind, _answer)
+    app.add_exception_handler(RequestValidationError, _refuse_fields)
+    return app
+
+
+def _reference(app: FastAPI) -> APIRouter:
+    return reference_routes(app.openapi)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return answer_for(request, error)
+
+
+async def _refuse_fields(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    fields = [
+        {
+            "field": ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0]),
+            "code": str(fault["type"]),
+            "message": str(fault["msg"]),
+        }
+        for fault in error.errors()
+    ]
+    return problem_response(Problem(422, "invalid_fields", "Some members are not acceptable.", errors=fields))

@@ -1,0 +1,80 @@
+"""Discovery (RFC 8414, OpenID Connect Discovery §4) and the JWK Set (RFC 7517 §5).
+
+Built from the issuer setting and from what is switched on, never from the Host header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+METADATA_MAX_AGE = 3600
+"""Seconds a client may keep the metadata."""
+
+
+def metadata(issuer: str) -> dict[str, Any]:
+    """The metadata document: only what works is listed.
+
+    `response_types_supported` is REQUIRED (RFC 8414 §2), and empty while no authorization endpoint is served.
+    """
+    return {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/jwks.json",
+        "response_types_supported": [],
+        "grant_types_supported": [],
+        "subject_types_supported": ["public"],
+        "watchword_revocations_uri": f"{issuer}/revocations",
+    }
+
+
+class Discovery:
+    """The endpoints. ``jwks`` gives the current document; it is asked on every request and must be cheap."""
+
+    def __init__(self, issuer: str, jwks: Callable[[], bytes], *, jwks_max_age: int) -> None:
+        self._metadata = msgspec.json.encode(metadata(issuer))
+        self._jwks = jwks
+        self._jwks_max_age = jwks_max_age
+        self._etags: dict[bytes, str] = {}
+
+    def routes(self) -> list[Route]:
+        """Where they are mounted."""
+        return [
+            Route("/.well-known/openid-configuration", self.serve_metadata, methods=["GET"]),
+            Route("/.well-known/oauth-authorization-server", self.serve_metadata, methods=["GET"]),
+            Route("/jwks.json", self.serve_jwks, methods=["GET"]),
+        ]
+
+    async def serve_metadata(self, request: Request) -> Response:
+        """The metadata; public, cacheable, readable from any origin."""
+        return self._answer(request, self._metadata, METADATA_MAX_AGE)
+
+    async def serve_jwks(self, request: Request) -> Response:
+        """Next, active and retired keys; a distrusted one is gone at once."""
+        return self._answer(request, self._jwks(), self._jwks_max_age)
+
+    def _answer(self, request: Request, body: bytes, max_age: int) -> Response:
+        etag = self._etag(body)
+        headers: Mapping[str, str] = {
+            "Cache-Control": f"public, max-age={max_age}",
+            "ETag": etag,
+            "Access-Control-Allow-Origin": "*",
+        }
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
+
+    def _etag(self, body: bytes) -> str:
+        etag = self._etags.get(body)
+        if etag is None:
+            etag = '"' + urlsafe_b64encode(hashlib.sha256(body).digest()[:12]).decode() + '"'
+            if len(self._etags) > 8:
+                self._etags.clear()
+            self._etags[body] = etag
+        return etag

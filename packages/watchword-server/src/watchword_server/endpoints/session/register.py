@@ -1,0 +1,38 @@
+"""`POST /auth/register`: make an account.
+
+Does not log in.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from watchword_server.accounts.registration import Registered, Registration, Taken
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
+from watchword_server.store.records import Account
+from watchword_server.web.problem import Problem
+
+
+class RegisterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body; anything else in it (`roles`) is refused."""
+
+    email: str
+    password: str
+    username: str | None = None
+
+
+class ShownAccount(msgspec.Struct, frozen=True):
+    """An account as it is told to itself."""
+
+    id: str
+    email: str
+    username: str | None
+    roles: tuple[str, ...]
+    email_verified: bool
+
+
+def shown_account(account: Account) -> ShownAccount:
+    """The members of http.md."""
+    return ShownAccount(account.id, account.email, account.username, account.roles, account.email_verified)

@@ -1,0 +1,90 @@
+"""What the session endpoints stand on, and how they read who is asking.
+
+Holds no route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from watchword_server.accounts.service import AccountService
+from watchword_server.sessions.ending import SessionEnding
+from watchword_server.store.port import Audit, Sessions
+from watchword_server.store.records import Delivery, Origin
+from watchword_server.tokens.caller import Caller, Callers
+from watchword_server.tokens.opening import SessionOpener
+from watchword_server.tokens.rotation import Rotation
+from watchword_server.web.body import BodyReader
+from watchword_server.web.cookies import RefreshCookie
+from watchword_server.web.cross_site import CrossSiteGuard
+from watchword_server.web.device import device_kind, device_label
+from watchword_server.web.metrics import Metrics
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a request tells of the device it comes from."""
+
+    kind: str
+    """User-agent family and platform, such as `firefox/linux`: what rotation compares."""
+    label: str
+    """For people: `Firefox on Linux`."""
+    place: str
+    """For people: the client's network address, as far as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionServices:
+    """Filled by the composition root."""
+
+    accounts: AccountService
+    opener: SessionOpener
+    refresher: Rotation
+    ending: SessionEnding
+    callers: Callers
+    sessions: Sessions
+    audit: Audit
+    cookie: RefreshCookie
+    cross_site: CrossSiteGuard
+    body: BodyReader
+    metrics: Metrics
+    place_of: Callable[[Request], str]
+    registration_open: bool
+
+    def device(self, request: Request) -> Device:
+        """The device of a request, from its User-Agent and address."""
+        agent = request.headers.get("user-agent", "")
+        return Device(device_kind(agent), device_label(agent), self.place_of(request))
+
+    async def caller(self, request: Request) -> Caller:
+        """The bearer of a living first-party session. Raises Problem 401."""
+        return await self.callers.authenticate(request.headers.getlist("authorization"))
+
+
+def origin(request: Request, actor: str = "anonymous") -> Origin:
+    """Who acts from where, for the audit log; the user agent cut to 256 characters."""
+    agent = request.headers.get("user-agent")
+    return Origin(
+        actor=actor, address=request.client.host if request.client else None, user_agent=agent[:256] if agent else None
+    )
+
+
+def token_answer(
+    encoded: bytes, *, cookie: str | None = None, status: int = 200
+) -> Response:
+    """A token response: never cached (RFC 6749 §5.1), with the refresh cookie where there is one."""
+    headers = dict(NO_STORE)
+    if cookie is not None:
+        headers["Set-Cookie"] = cookie
+    return Response(encoded, status, headers, media_type="application/json")
+
+
+def delivery_of(value: str | None) -> Delivery:
+    """The delivery asked for; a cookie unless `body` is said."""
+    return "body" if value == "body" else "cookie"

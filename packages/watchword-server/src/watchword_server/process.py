@@ -1,0 +1,171 @@
+"""The server process: reads settings, opens the listening sockets, runs one or several workers, drains on SIGTERM.
+
+Holds no command line: `watchword serve` hands its flags over in the environment and replaces itself by
+`python -m watchword_server.process`, so that typer and rich cost a running server nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from watchword_server.settings.tree import Settings
+
+RESTART_DELAY = 1.0
+"""Seconds before a worker that died is started again."""
+LISTEN_BACKLOG = 2048
+
+
+def listening_socket(host: str, port: int, *, shared: bool) -> socket.socket:
+    """Bind and listen. With ``shared`` several workers bind the same port, and the kernel spreads connections.
+
+    Raises:
+        OSError: the address is taken or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(LISTEN_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    return sock
+
+
+def run_worker(settings: Settings, sock: socket.socket) -> None:
+    """Serve on that socket until SIGTERM or SIGINT, then finish what was begun."""
+    import uvicorn  # noqa: PLC0415 - after the fork, so that the parent stays small
+
+    from watchword_server.app import asgi_app  # noqa: PLC0415
+    from watchword_server.web.http_protocol import GuardedHttpProtocol  # noqa: PLC0415
+
+    server = settings.server
+    config = uvicorn.Config(
+        asgi_app(settings),
+        loop="uvloop",
+        http=GuardedHttpProtocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=int(server.shutdown_grace),
+        ssl_certfile=str(server.tls_cert) if server.tls_cert else None,
+        ssl_keyfile=str(server.tls_key) if server.tls_key else None,
+    )
+    runner = uvicorn.Server(config)
+    config.setup_event_loop()
+    asyncio.run(_serve(runner, sock))
+
+
+async def _serve(runner: uvicorn.Server, sock: socket.socket) -> None:
+    await runner.serve(sockets=[sock])
+    if not runner.started:
+        raise SystemExit(1)
+
+
+class Supervisor:
+    """Keeps a number of forked workers alive, passes signals on, and ends when they have."""
+
+    def __init__(self, count: int, work: Callable[[], None]) -> None:
+        self._count = count
+        self._work = work
+        self._workers: set[int] = set()
+        self._stopping = False
+
+    def run(self) -> int:
+        """Returns the exit code: 0 when asked to stop and every worker drained."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        for _ in range(self._count):
+            self._fork()
+        failed = 0
+        while self._workers:
+            pid, status = os.wait()
+            self._workers.discard(pid)
+            code = os.waitstatus_to_exitcode(status)
+            if self._stopping:
+                failed = failed or (1 if code else 0)
+                continue
+            sys.stderr.write(f"watchword: a worker ended with code {code}; starting another\n")
+            time.sleep(RESTART_DELAY)
+            if not self._stopping:
+                self._fork()
+        return failed
+
+    def _fork(self) -> None:
+        pid = os.fork()
+        if pid:
+            self._workers.add(pid)
+            return
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self._work()
+        except SystemExit as exit_:
+            os._exit(int(exit_.code or 0))
+        except BaseException:  # noqa: BLE001 - the child must never return into the supervisor's loop
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+
+    def _stop(self, _signal: int, _frame: object) -> None:
+        self._stopping = True
+        for pid in self._workers:
+            os.kill(pid, signal.SIGTERM)
+
+
+def main() -> int:
+    """Run the server the environment describes. Returns the exit code."""
+    from watchword_server.settings.load import SettingsError, load_from_process  # noqa: PLC0415
+
+    try:
+        settings = load_from_process().settings
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    server = settings.server
+    several = server.workers > 1
+    try:
+        sock = listening_socket(server.host, server.port, shared=several)
+    except OSError as error:
+        sys.stderr.write(
+            f"watchword: cannot listen on {server.host} port {server.port}: {error.strerror}.\n"
+            "  Stop what listens there, or choose another port: --port N or WATCHWORD_PORT=N.\n"
+        )
+        return 1
+    if not several:
+        run_worker(settings, sock)
+        return 0
+    if settings.metrics_directory is None:
+        # prometheus-client reads this variable when it is imported, in each worker after the fork
+        settings = settings.with_metrics_directory(tempfile.mkdtemp(prefix="watchword-metrics-"))
+
+    def work() -> None:
+        run_worker(settings, listening_socket(server.host, server.port, shared=True))
+
+    # The first socket stays bound but is closed for accepting before the workers listen: it would take connections
+    # and never answer them.
+    sock.close()
+    return Supervisor(server.workers, work).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

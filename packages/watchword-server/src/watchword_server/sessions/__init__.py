@@ -1,0 +1,4 @@
+"""Sessions: one login on one device.
+
+Holds no token; tokens/ issues them.
+"""

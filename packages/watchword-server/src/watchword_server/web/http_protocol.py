@@ -1,0 +1,88 @@
+"""The HTTP/1.1 protocol of uvicorn with the limits it lacks: size and time of the request head, no trailers.
+
+Does not limit bodies (web/body.py does) nor the number of connections (uvicorn's limit_concurrency does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 32 * 1024
+"""Request line and header fields together; more is answered 431."""
+MAX_HEADERS = 100
+HEAD_DEADLINE = 10.0
+"""Seconds from the first byte of a request (or from connecting) until its head must be complete."""
+
+
+class GuardedHttpProtocol(HttpToolsProtocol):
+    """Refuses heads that are too big or too slow, and drops trailer fields.
+
+    Without it one connection may send header bytes for ever (the parser keeps an unfinished field whole), hold a socket
+    open with a byte a minute, or append fields to a request that was already judged by its headers.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._in_head = True
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            if self._deadline is None:
+                self._arm()
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer field (RFC 9110 §6.5.1: may be discarded); never merged into the headers
+        if len(self.headers) >= MAX_HEADERS or len(name) + len(value) > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large")
+            return
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        self._disarm()
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_DEADLINE, self._refuse, b"408 Request Timeout")
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._disarm()
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()

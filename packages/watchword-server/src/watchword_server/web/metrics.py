@@ -1,0 +1,116 @@
+"""What the server counts, in Prometheus' terms, and the exposition of it.
+
+Holds no label with an unbounded set of values: never an account, address, client or path parameter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """The server's own registry; one instance a process, handed to whoever counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.logins = Counter(
+            "watchword_logins", "Logins by outcome.", ["outcome"], registry=self.registry
+        )
+        self.registrations = Counter(
+            "watchword_registrations", "Registrations by outcome.", ["outcome"], registry=self.registry
+        )
+        self.refreshes = Counter(
+            "watchword_refreshes",
+            "Presented refresh tokens by fate (advance, stay, repeat, odd_repeat, or the reason of a refusal).",
+            ["fate"],
+            registry=self.registry,
+        )
+        self.verifications = Counter(
+            "watchword_verifications",
+            "Access tokens presented to this server by outcome (accepted, or the reason of the rejection).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.revocations = Counter(
+            "watchword_revocations", "Cut-offs written by this process, by cause.", ["cause"], registry=self.registry
+        )
+        self.feed_reads = Counter(
+            "watchword_feed_reads", "Reads of the revocation feed, by kind (batch, snapshot).", ["kind"],
+            registry=self.registry,
+        )
+        self.hashing_waiting = Gauge(
+            "watchword_hashing_waiting", "Passwords waiting to be hashed.", registry=self.registry
+        )
+        self.hashing_refused = Counter(
+            "watchword_hashing_refused", "Password checks refused because the queue was full.", registry=self.registry
+        )
+        self.swept_rows = Counter(
+            "watchword_swept_rows", "Dead rows deleted, by table.", ["table"], registry=self.registry
+        )
+        self.durations = Histogram(
+            "watchword_request_duration_seconds",
+            "Time from request to the end of the answer, by route and status class.",
+            ["route", "status"],
+            buckets=DURATION_BUCKETS,
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """The text format, version 0.0.4."""
+        return generate_latest(self.registry)
+
+
+class RequestDurations:
+    """Plain ASGI middleware that times each request under the route's template, never under the raw path."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._durations = metrics.durations
+        self._children: dict[tuple[str, int], Callable[[float], None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_status)
+        finally:
+            self._observe(scope, status, time.perf_counter() - started)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        template = getattr(route, "path", None) or "unmatched"
+        key = (template, status // 100)
+        observe = self._children.get(key)
+        if observe is None:
+            observe = self._durations.labels(template, f"{status // 100}xx").observe
+            self._children[key] = observe
+        observe(seconds)
+
+
+def exposition_response(metrics: Metrics) -> Response:
+    """The answer of `/metrics`."""
+    return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+
+
+def unsupported(_request: Request) -> Response:
+    """The answer of `/metrics` on the public port when it has a port of its own or no token."""
+    return Response(status_code=404)
