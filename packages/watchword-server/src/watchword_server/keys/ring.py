@@ -1,0 +1,272 @@
+"""The key ring: the signing keys and refresh MAC keys of an installation, the same in every process.
+
+Signs no token itself and decides no dates: schedule.py says what is due, sealing.py seals, the store settles races.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from watchword.clock import Clock
+from watchword.jose import base64url
+from watchword.jose.jwk import Key, KeySet
+from watchword.jose.jws import Signer
+
+from watchword_server.keys.jwks import JwksDocument, jwks_document
+from watchword_server.keys.schedule import Activate, Forget, KeySchedule, MakeActive, MakeNext, Step, due, of_purpose
+from watchword_server.keys.sealing import Sealer
+from watchword_server.store.port import Keys, StoreUnavailable
+from watchword_server.store.records import AuditEvent, KeyPurpose, KeyState, Origin, SigningKey
+
+ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "PS256", "PS384"})
+"""What access tokens may be signed with: never an algorithm whose verifiers could sign too."""
+
+_MAC_ALGORITHM: Final = "HS256"
+_MAC_KEY_BYTES: Final = 32
+_MAC_ID_BYTES: Final = 6
+_LOOK_AGAIN_AFTER: Final = 1.0
+_MOST_STEPS: Final = 16
+_PUBLISHED: Final[Mapping[KeyState, int]] = {"active": 0, "next": 1, "retired": 2}
+_SYSTEM: Final = Origin(actor="system")
+
+
+class KeyNotAnnounced(Exception):  # noqa: N818 - named as its outcome, like StoreUnavailable
+    """The next key was announced too lately for every verifier to know it; `wait` seconds more."""
+
+    def __init__(self, kid: str, wait: float) -> None:
+        super().__init__(f"key {kid} is announced, but verifiers may not know it for another {wait:.0f} s")
+        self.wait = wait
+
+
+class KeyRing:
+    """All keys that are not distrusted, opened and ready; `tend` keeps it true."""
+
+    def __init__(
+        self,
+        *,
+        store: Keys,
+        sealer: Sealer,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        algorithm: str,
+        access_token: KeySchedule,
+        refresh_mac: KeySchedule,
+    ) -> None:
+        """`algorithm` is that of access tokens; `access_token.retire_after` covers their longest life and the leeway,
+        `refresh_mac.retire_after` the absolute end of a session.
+
+        Raises ValueError for an algorithm that is not in `ALGORITHMS`.
+        """
+        if algorithm not in ALGORITHMS:
+            raise ValueError(
+                f"access tokens cannot be signed with {algorithm!r}; one of {', '.join(sorted(ALGORITHMS))}"
+            )
+        self._store = store
+        self._sealer = sealer
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._algorithms: dict[KeyPurpose, str] = {"access_token": algorithm, "refresh_mac": _MAC_ALGORITHM}
+        self._schedules: dict[KeyPurpose, KeySchedule] = {"access_token": access_token, "refresh_mac": refresh_mac}
+        self._rows: tuple[SigningKey, ...] = ()
+        self._opened: dict[str, bytes] = {}
+        self._signing_key: Key | None = None
+        self._signers: dict[str, Signer] = {}
+        self._mac_secrets: dict[str, bytes] = {}
+        self._active_mac: str | None = None
+        self._jwks = jwks_document(())
+        self._key_set = KeySet(())
+        self._reading = asyncio.Lock()
+        self._looked_at = float("-inf")
+
+    async def start(self) -> None:
+        """Load the ring, making what is missing. Of several processes that start at once one makes each key, and all
+        end with the same.
+
+        Raises SealError when keys of another environment or master key are found: nothing is made then.
+        """
+        await self.tend()
+
+    async def tend(self) -> None:
+        """See what other processes did, and take the steps that are due. To be called about once a second.
+
+        Raises SealError when a key that is needed does not open; StoreUnavailable when the store is. What was held
+        before stays in use, but for keys that were seen to be distrusted.
+        """
+        for _ in range(_MOST_STEPS):
+            await self._reload()
+            now = self._clock.now()
+            taken = False
+            for purpose, schedule in self._schedules.items():
+                step = due(of_purpose(self._rows, purpose, self._algorithms[purpose]), schedule, now)
+                if step is not None:
+                    await self._take(step, purpose)
+                    taken = True
+            if not taken:
+                return
+
+    async def look_again(self) -> None:
+        """Read the ring again, unless it was read within the last second."""
+        if self._clock.monotonic() - self._looked_at >= _LOOK_AGAIN_AFTER:
+            await self._reload()
+
+    async def rotate(self, purpose: KeyPurpose, origin: Origin, *, at_once: bool = False) -> str:
+        """Activate the next key now, by command. Returns the `kid` that is active then.
+
+        Raises KeyNotAnnounced when it was announced less than `announce_before` ago, unless `at_once`.
+        """
+        await self.tend()
+        following = [key for key in self._of(purpose) if key.state == "next"]
+        if not following:
+            raise StoreUnavailable("the key ring has no next key")
+        wait = following[0].created_at + self._schedules[purpose].announce_before - self._clock.now()
+        if wait > 0 and not at_once:
+            raise KeyNotAnnounced(following[0].kid, wait)
+        kid = following[0].kid
+        await self._store.activate_key(kid, audit=_audit("key.activated", kid, purpose, origin))
+        await self.tend()
+        return kid
+
+    async def distrust(self, kid: str, origin: Origin) -> bool:
+        """Emergency: the key is out of the JWK set at once, all it signed is cut off, and the next key is active.
+
+        Returns False when there is no such key or it was distrusted before.
+        """
+        purpose = next((key.purpose for key in self._rows if key.kid == kid), None)
+        done = await self._store.distrust_key(kid, audit=_audit("key.distrusted", kid, purpose, origin))
+        await self.tend()
+        return done
+
+    def signer(self, typ: str) -> Signer:
+        """The signer of the moment for tokens of that `typ`. Ask for it each time: keys rotate."""
+        signer = self._signers.get(typ)
+        if signer is None:
+            if self._signing_key is None:
+                raise StoreUnavailable("the key ring has no key to sign with")
+            signer = self._signers[typ] = Signer(self._signing_key, algorithm=self._algorithms["access_token"], typ=typ)
+        return signer
+
+    @property
+    def jwks(self) -> JwksDocument:
+        """The JWK set to publish: keys that sign, will sign, or have signed tokens that may be alive."""
+        return self._jwks
+
+    @property
+    def key_set(self) -> KeySet:
+        """The same as keys, for this server's own verification."""
+        return self._key_set
+
+    @property
+    def keys(self) -> tuple[SigningKey, ...]:
+        """The rows as last read, for those who administer them; private parts sealed."""
+        return self._rows
+
+    @property
+    def active_mac_key(self) -> str:
+        """Id of the key that authenticates the refresh tokens of new families."""
+        if self._active_mac is None:
+            raise StoreUnavailable("the key ring has no key for refresh tokens")
+        return self._active_mac
+
+    def mac_secret(self, key_id: str) -> bytes | None:
+        """The refresh MAC key of that id; None when it is unknown or distrusted."""
+        return self._mac_secrets.get(key_id)
+
+    def _of(self, purpose: KeyPurpose) -> list[SigningKey]:
+        return of_purpose(self._rows, purpose, self._algorithms[purpose])
+
+    async def _reload(self) -> None:
+        # One reader at a time, or an older reading that ends later would bring a distrusted key back.
+        async with self._reading:
+            rows = tuple(await self._store.keys())
+            self._looked_at = self._clock.monotonic()
+            if rows != self._rows:
+                self._hold(rows)
+
+    def _hold(self, rows: tuple[SigningKey, ...]) -> None:
+        """Take these rows for the truth. What is distrusted goes first, whatever fails to open afterwards."""
+        trusted = {key.kid for key in rows if key.state != "distrusted"}
+        self._opened = {kid: secret for kid, secret in self._opened.items() if kid in trusted}
+        self._mac_secrets = {kid: secret for kid, secret in self._mac_secrets.items() if kid in trusted}
+        if self._signing_key is not None and self._signing_key.kid not in trusted:
+            self._signing_key, self._signers = None, {}
+        public = [key for key in rows if key.purpose == "access_token" and key.state in _PUBLISHED]
+        public.sort(key=lambda key: (_PUBLISHED[key.state], -key.created_at, key.kid))
+        self._jwks = jwks_document(public)
+        self._key_set = KeySet.from_json(self._jwks.body)
+        self._hold_signing_key(rows)
+        self._hold_mac_keys(rows)
+        self._rows = rows
+
+    def _hold_signing_key(self, rows: tuple[SigningKey, ...]) -> None:
+        chosen = _in_use(of_purpose(rows, "access_token", self._algorithms["access_token"]))
+        if chosen is None:
+            self._signing_key, self._signers = None, {}
+        elif self._signing_key is None or self._signing_key.kid != chosen.kid:
+            jwk = json.loads(self._open(chosen))
+            self._signing_key, self._signers = Key.from_jwk(jwk), {}
+
+    def _hold_mac_keys(self, rows: tuple[SigningKey, ...]) -> None:
+        mac_keys = [key for key in rows if key.purpose == "refresh_mac" and key.state != "distrusted"]
+        self._mac_secrets = {key.kid: self._open(key) for key in mac_keys}
+        chosen = _in_use(of_purpose(mac_keys, "refresh_mac", _MAC_ALGORITHM))
+        self._active_mac = None if chosen is None else chosen.kid
+
+    def _open(self, key: SigningKey) -> bytes:
+        secret = self._opened.get(key.kid)
+        if secret is None:
+            secret = self._opened[key.kid] = self._sealer.open(key.sealed, purpose=key.purpose, name=key.kid)
+        return secret
+
+    async def _take(self, step: Step, purpose: KeyPurpose) -> None:
+        """Do one step. Losing a race for it is as good: the next reading shows what the winner did."""
+        match step:
+            case MakeActive():
+                await self._add(purpose, "active")
+            case MakeNext():
+                await self._add(purpose, "next")
+            case Activate(kid=kid):
+                await self._store.activate_key(kid, audit=_audit("key.activated", kid, purpose, _SYSTEM))
+            case Forget(kid=kid):
+                await self._store.forget_key(kid, audit=_audit("key.forgotten", kid, purpose, _SYSTEM))
+
+    async def _add(self, purpose: KeyPurpose, state: KeyState) -> None:
+        algorithm = self._algorithms[purpose]
+        if purpose == "refresh_mac":
+            kid = base64url.encode(self._random_bytes(_MAC_ID_BYTES))
+            secret, public = self._random_bytes(_MAC_KEY_BYTES), b""
+        else:
+            # An RSA key takes a good part of a second to find.
+            key = await asyncio.to_thread(Key.generate, algorithm)
+            kid = key.kid or key.thumbprint()
+            secret = json.dumps(key.private_jwk()).encode()
+            public = json.dumps(key.public_jwk()).encode()
+        now = self._clock.now()
+        row = SigningKey(
+            kid=kid,
+            purpose=purpose,
+            algorithm=algorithm,
+            state=state,
+            public_jwk=public,
+            sealed=self._sealer.seal(secret, purpose=purpose, name=kid),
+            created_at=now,
+            activated_at=now if state == "active" else None,
+            retired_at=None,
+        )
+        audit = _audit("key.added", kid, purpose, _SYSTEM)
+        await self._store.add_key(row, unless_state=state, audit=audit)
+
+
+def _in_use(keys: list[SigningKey]) -> SigningKey | None:
+    """The active key; where there is none, for the moment after one was distrusted, the key that will be."""
+    for state in ("active", "next"):
+        for key in keys:
+            if key.state == state:
+                return key
+    return None
+
+
+def _audit(event: str, kid: str, purpose: KeyPurpose | None, origin: Origin) -> AuditEvent:
+    return AuditEvent(event=event, origin=origin, detail={"kid": kid, "purpose": purpose or "unknown"})

@@ -1,0 +1,72 @@
+"""Issuing access tokens: terms become claims, claims become JSON, JSON is signed (RFC 9068 §2).
+
+Decides neither what a token says (claims.py) nor with which key it is signed (the key ring).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+from watchword.clock import EpochSeconds
+from watchword.jose import base64url
+from watchword.jose.jws import Signer
+
+from watchword_server.store.records import Record
+from watchword_server.tokens.claims import AccessClaims, AccessTerms
+
+ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
+"""RFC 9068 §2.1: the header's `typ`, so that no other JWT passes for an access token."""
+_JTI_BYTES: Final = 16
+
+_encode = msgspec.json.Encoder().encode
+
+
+class SignerSource(Protocol):
+    """Where the signer of the moment comes from: the key ring."""
+
+    def signer(self, typ: str) -> Signer:
+        """The active key's signer for that `typ`; asked again for every token, since keys rotate."""
+        ...
+
+
+class IssuedToken(Record, frozen=True):
+    """A signed access token and what its answer says of it."""
+
+    text: str
+    jti: str
+    expires_in: int
+    """Seconds from the snapshot it was issued from."""
+    expires_at: EpochSeconds
+
+    def __repr__(self) -> str:
+        """Without the token, of which a log may show five characters."""
+        return f"IssuedToken({self.text[:5]}…, jti={self.jti!r}, expires_in={self.expires_in})"
+
+
+class AccessTokenIssuer:
+    """Makes and signs access tokens."""
+
+    __slots__ = ("_claims", "_random_bytes", "_signers")
+
+    def __init__(self, claims: AccessClaims, signers: SignerSource, random_bytes: Callable[[int], bytes]) -> None:
+        self._claims = claims
+        self._signers = signers
+        self._random_bytes = random_bytes
+
+    @property
+    def claims(self) -> AccessClaims:
+        """How this issuer makes terms and claims."""
+        return self._claims
+
+    def issue(self, terms: AccessTerms) -> IssuedToken:
+        """Make and sign an access token with a `jti` of 128 unpredictable bits.
+
+        Does not record anything: a token from a view that has been cut off since dies by its `rev`.
+        """
+        jti = base64url.encode(self._random_bytes(_JTI_BYTES))
+        claims = self._claims.claims(terms, jti)
+        text = self._signers.signer(ACCESS_TOKEN_TYP).sign(_encode(claims))
+        expires_at = claims["exp"]
+        return IssuedToken(text=text, jti=jti, expires_in=expires_at - claims["iat"], expires_at=expires_at)
