@@ -127,6 +127,14 @@ class Key:
         """The SHA-256 JWK thumbprint in base64url (RFC 7638 §3): equal exactly for equal public keys."""
         return _thumbprint(self._material)
 
+    def choose(self, kid: str | None, alg: str) -> Key | None:
+        """Itself, if it may verify with that algorithm and ``kid`` does not name another key; as `KeySet.choose`."""
+        return self if alg in self.verifiers and self.knows(kid) else None
+
+    def knows(self, kid: str | None) -> bool:
+        """Whether a token with this ``kid`` may be meant for this key: names contradict only where both are given."""
+        return kid is None or self.kid is None or kid == self.kid
+
     def public(self) -> Key:
         """The same key without its private part.
 
@@ -185,7 +193,7 @@ class KeySet:
             raise _bad_set(f"more than {MAX_KEYS} keys")
         if len({key.is_symmetric for key in self._keys}) > 1:
             raise _bad_set("secrets beside public keys")
-        self._kids = frozenset(key.kid for key in self._keys)
+        self._kids = frozenset(key.kid for key in self._keys if key.kid is not None)
         self._by_kid: dict[tuple[str, str], Key] = {}
         self._by_algorithm: dict[str, Key | None] = {}
         for key in self._keys:
@@ -215,11 +223,14 @@ class KeySet:
         if not isinstance(keys, list) or len(keys) > MAX_KEYS or not all(isinstance(jwk, dict) for jwk in keys):
             raise _bad_set(f"no array of at most {MAX_KEYS} keys")
         usable: list[Key] = []
+        broken: list[dict[str, Any]] = []
         for jwk in keys:
             try:
                 usable.append(Key.from_jwk(jwk))
             except JoseError:
-                continue
+                broken.append(jwk)
+        if any(_rivals(key, jwk) for key in usable for jwk in broken):
+            raise _bad_set("a broken key has the kid and algorithm of a sound one")
         whole = cls(usable)
         return whole if allow_secret else cls(key for key in whole if not key.is_private)
 
@@ -234,7 +245,7 @@ class KeySet:
         return self._by_kid.get((kid, alg))
 
     def knows(self, kid: str | None) -> bool:
-        """Whether some key, for whatever algorithm, has this ``kid``."""
+        """Whether some key, for whatever algorithm, has this ``kid``; False for None."""
         return kid in self._kids
 
     def public_jwks(self) -> dict[str, list[dict[str, Any]]]:
@@ -299,6 +310,13 @@ def _key_ops(jwk: Mapping[str, Any]) -> tuple[str, ...] | None:
     if len(set(value)) != len(value):
         raise bad_key("key_ops names an operation twice")
     return tuple(value)
+
+
+def _rivals(key: Key, jwk: dict[str, Any]) -> bool:
+    """Whether a key that was skipped claims the name and purpose of one that was not."""
+    names = (jwk.get("kid"), jwk.get("kty"), jwk.get("use", "sig"))
+    alg = jwk.get("alg")
+    return names == (key.kid, key.kty, "sig") and (alg is None or (isinstance(alg, str) and alg in key.verifiers))
 
 
 def _bad_set(message: str) -> JoseError:

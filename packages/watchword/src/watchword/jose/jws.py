@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from watchword.jose import base64url
 from watchword.jose.algorithms import algorithm as row_of
@@ -104,12 +105,18 @@ def verify(
 
 def verify_parsed(jws: UnverifiedJws, keys: KeySet | Key, *, algorithms: Collection[str]) -> VerifiedJws:
     """Verify a token that was taken apart before; otherwise as `verify`."""
+    algorithm = jws.algorithm
     if jws.embedded is not None:
         # A key out of the token proves nothing about who wrote it (RFC 8725 §3.10; CVE-2018-0114).
         raise JoseError(Reason.EMBEDDED_KEY, f"header parameter {jws.embedded} is not accepted")
-    _require_allowed(jws.algorithm, algorithms)
-    key = _find(keys, jws.kid, jws.algorithm)
-    return _verify_with(key, jws)
+    if algorithm not in algorithms or algorithms.__class__ is str:
+        raise _not_allowed(algorithms)
+    key = keys.choose(jws.kid, algorithm)
+    if key is None:
+        raise _no_key(keys, jws)
+    if not key.verifiers[algorithm](jws.signature, jws.signing_input):
+        raise JoseError(Reason.BAD_SIGNATURE, "signature does not verify")
+    return VerifiedJws(jws.header, jws.payload, key)
 
 
 def verify_with_embedded_key(
@@ -126,40 +133,22 @@ def verify_with_embedded_key(
     jws = parse(token, max_length=max_length)
     if jws.embedded != "jwk" or any(name in jws.header for name in EMBEDDED[1:]):
         raise JoseError(Reason.EMBEDDED_KEY, "header does not hold its key in jwk alone")
-    _require_allowed(jws.algorithm, algorithms)
     key = Key.from_jwk(jws.header["jwk"])
     if key.is_private:
         raise JoseError(Reason.BAD_KEY, "header parameter jwk holds a private key")
-    return _verify_with(key, jws)
+    return verify_parsed(structs.replace(jws, embedded=None, kid=None), key, algorithms=algorithms)
 
 
-def _require_allowed(algorithm: str, allowed: Collection[str]) -> None:
-    if isinstance(allowed, str):
-        raise TypeError("algorithms is a collection of names, not one string")
-    if algorithm not in allowed:
-        raise JoseError(Reason.ALGORITHM_NOT_ALLOWED, "algorithm is not one of those allowed here")
+def _not_allowed(allowed: Collection[str]) -> Exception:
+    if isinstance(allowed, str):  # "ES256" in "ES256K" would be true
+        return TypeError("algorithms is a collection of names, not one string")
+    return JoseError(Reason.ALGORITHM_NOT_ALLOWED, "algorithm is not one of those allowed here")
 
 
-def _find(keys: KeySet | Key, kid: str | None, algorithm: str) -> Key:
-    if isinstance(keys, Key):
-        if kid is not None and keys.kid is not None and kid != keys.kid:
-            raise JoseError(Reason.UNKNOWN_KEY, "kid is not that of the key")
-        return keys
-    key = keys.choose(kid, algorithm)
-    if key is None:
-        if kid is not None and keys.knows(kid):
-            raise JoseError(Reason.KEY_MISMATCH, "the key of this kid is not for this algorithm")
-        raise JoseError(Reason.UNKNOWN_KEY, "no single key answers to kid and algorithm")
-    return key
-
-
-def _verify_with(key: Key, jws: UnverifiedJws) -> VerifiedJws:
-    check = key.verifiers.get(jws.algorithm)
-    if check is None:
-        raise JoseError(Reason.KEY_MISMATCH, "the key is not for verifying with this algorithm")
-    if not check(jws.signature, jws.signing_input):
-        raise JoseError(Reason.BAD_SIGNATURE, "signature does not verify")
-    return VerifiedJws(jws.header, jws.payload, key)
+def _no_key(keys: KeySet | Key, jws: UnverifiedJws) -> JoseError:
+    if keys.knows(jws.kid):
+        return JoseError(Reason.KEY_MISMATCH, "the key of this kid is not for verifying with this algorithm")
+    return JoseError(Reason.UNKNOWN_KEY, "no single key answers to kid and algorithm")
 
 
 class Signer:

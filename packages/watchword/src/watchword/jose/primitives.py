@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.hmac import HMAC
 
@@ -63,22 +63,34 @@ def make_sign(row: Algorithm, key: PrivateKey) -> Sign:
     return _rsa_sign(row, key)
 
 
+# DER headers, ready made: of an INTEGER of n bytes, and of a SEQUENCE of n bytes (X.690 §8.1.3).
+_INTEGER = tuple(bytes((0x02, n)) for n in range(68))
+_SEQUENCE = tuple(bytes((0x30, n) if n < 128 else (0x30, 0x81, n)) for n in range(140))
+
+
 def _ecdsa_verify(row: Algorithm, key: ec.EllipticCurvePublicKey) -> Verify:
     size, half = row.signature_size, row.signature_size // 2
-    order = CURVE_ORDERS[row.curve or ""]
+    zero, order = bytes(half), CURVE_ORDERS[row.curve or ""].to_bytes(half, "big")
     scheme = ec.ECDSA(_HASHES[row.hash_bits])
     native = key.verify
-    number, encode = int.from_bytes, encode_dss_signature
 
     def verify(signature: bytes, message: bytes) -> bool:
         # RFC 7518 §3.4: the signature is R || S, each as long as the order; DER is another form and has no place here.
         if len(signature) != size:
             return False
-        r, s = number(signature[:half], "big"), number(signature[half:], "big")
-        if not (0 < r < order and 0 < s < order):
+        r, s = signature[:half], signature[half:]
+        # Of equal length, big-endian numbers compare as their bytes do. Zero would fit every message (CVE-2022-21449).
+        if not (zero < r < order and zero < s < order):
             return False
+        # DER by hand: going through integers takes twice as long, which here can be measured.
+        r, s = r.lstrip(b"\0"), s.lstrip(b"\0")
+        if r[0] > 127:
+            r = b"\0" + r
+        if s[0] > 127:
+            s = b"\0" + s
+        body = _INTEGER[len(r)] + r + _INTEGER[len(s)] + s
         try:
-            native(encode(r, s), message, scheme)
+            native(_SEQUENCE[len(body)] + body, message, scheme)
         except InvalidSignature:
             return False
         return True
