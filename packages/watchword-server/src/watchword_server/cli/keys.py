@@ -1,0 +1,81 @@
+"""`watchword keys`: list the ring, rotate, distrust.
+
+Holds no rule; keys/ring.py does. Never prints a private key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from watchword_server.cli.failures import CommandFailed
+from watchword_server.cli.given import CLI, run_with_services
+from watchword_server.cli.output import JsonFlag, clean, emit_json, emit_rows, moment
+
+if TYPE_CHECKING:
+    from watchword_server.app import Services
+    from watchword_server.store.records import SigningKey
+
+app = typer.Typer(no_args_is_help=True, help="Signing keys: next, active, retired, distrusted.")
+
+
+def _print(keys: Sequence[SigningKey], *, json_: bool) -> None:
+    if json_:
+        from watchword_server.admin.models import KeyModel  # noqa: PLC0415 - only commands that print one pay for it
+
+        emit_json({"keys": [KeyModel.of(key).model_dump() for key in keys]})
+        return
+    rows = [
+        {
+            "kid": key.kid,
+            "purpose": key.purpose,
+            "algorithm": key.algorithm,
+            "state": key.state,
+            "created": moment(key.created_at),
+            "activated": moment(key.activated_at),
+            "retired": moment(key.retired_at),
+        }
+        for key in keys
+    ]
+    emit_rows(rows, {name: name.upper() for name in (rows[0] if rows else {})}, nothing="there are no keys yet: they are made at the first start")
+
+
+@app.command("list")
+def list_(context: typer.Context, json_: JsonFlag = False) -> None:
+    """List the key ring."""
+
+    async def work(services: Services) -> Sequence[SigningKey]:
+        return await services.store.keys()
+
+    _print(run_with_services(context, work), json_=json_)
+
+
+@app.command()
+def rotate(context: typer.Context, json_: JsonFlag = False) -> None:
+    """Make the announced next key the active one, and announce another. Running servers follow by themselves."""
+
+    async def work(services: Services) -> Sequence[SigningKey]:
+        await services.keys.rotate(CLI)
+        return await services.store.keys()
+
+    _print(run_with_services(context, work), json_=json_)
+
+
+@app.command()
+def distrust(
+    context: typer.Context,
+    kid: Annotated[str, typer.Argument(metavar="KID", help="The key.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json_: JsonFlag = False,
+) -> None:
+    """Emergency: take a key out of service and cut off every token it signed, at once."""
+    if not yes:
+        typer.confirm(f"Distrust {clean(kid)}? Every token it signed dies now, and this cannot be undone.", abort=True, err=True)
+
+    async def work(services: Services) -> Sequence[SigningKey]:
+        if not await services.keys.distrust(kid, CLI):
+            raise CommandFailed(f"there is no trusted key {kid!r}", "watchword keys list")
+        return await services.store.keys()
+
+    _print(run_with_services(context, work), json_=json_)
