@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from watchword_server import entropy
 from watchword_server.cli.failures import MISUSED, CommandFailed
 from watchword_server.cli.given import CLI, run_with_services
@@ -96,7 +97,14 @@ def list_(
         }
         for a in found
     ]
-    columns = {"id": "ID", "email": "EMAIL", "username": "USERNAME", "roles": "ROLES", "state": "STATE", "created": "CREATED"}
+    columns = {
+        "id": "ID",
+        "email": "EMAIL",
+        "username": "USERNAME",
+        "roles": "ROLES",
+        "state": "STATE",
+        "created": "CREATED",
+    }
     emit_rows(rows, columns, nothing="there are no such accounts")
     if following:
         typer.echo(f"there may be more: --after {following}", err=True)
@@ -137,8 +145,12 @@ def create(
     context: typer.Context,
     email: Annotated[str, typer.Argument(help="Its email address.")],
     username: Annotated[str | None, typer.Option(help="A name to log in with beside the email address.")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="A role; may be repeated. Default: those of registration.")] = None,
-    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
+    role: Annotated[
+        list[str] | None, typer.Option(help="A role; may be repeated. Default: those of registration.")
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
     generate: Annotated[bool, typer.Option("--generate", help="Make a password and print it once.")] = False,
     json_: JsonFlag = False,
 ) -> None:
@@ -149,7 +161,9 @@ def create(
 
     async def work(services: Services) -> Account:
         roles = tuple(role) if role else services.settings.registration.roles
-        return await services.accounts.create(email=email, username=username, password=password, roles=roles, origin=CLI)
+        return await services.accounts.create(
+            email=email, username=username, password=password, roles=roles, origin=CLI
+        )
 
     account = run_with_services(context, work)
     if json_:
@@ -164,7 +178,9 @@ def create(
 def set_password(
     context: typer.Context,
     who: Who,
-    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
     generate: Annotated[bool, typer.Option("--generate", help="Make a password and print it once.")] = False,
     json_: JsonFlag = False,
 ) -> None:
@@ -222,14 +238,18 @@ def roles(
 ) -> None:
     """Set the roles of an account. When one is taken away, its access tokens are cut off; it stays logged in."""
     if bool(role) is none:
-        raise CommandFailed("give the roles that the account shall have, or --none", "watchword accounts roles --help", code=MISUSED)
+        raise CommandFailed(
+            "give the roles that the account shall have, or --none", "watchword accounts roles --help", code=MISUSED
+        )
 
     async def work(services: Services) -> Account:
         account = await find_account(services, who)
         unknown = sorted(set(role or ()) - set(services.settings.roles))
         if unknown:
             known = ", ".join(sorted(services.settings.roles))
-            raise CommandFailed(f"there is no role {', '.join(unknown)}", f"roles are made in the settings; there are: {known}")
+            raise CommandFailed(
+                f"there is no role {', '.join(unknown)}", f"roles are made in the settings; there are: {known}"
+            )
         changed = await services.accounts.set_roles(account.id, tuple(role or ()), CLI)
         return changed or account
 

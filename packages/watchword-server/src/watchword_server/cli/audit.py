@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from watchword_server.cli.accounts import find_account
 from watchword_server.cli.given import run_with_services
 from watchword_server.cli.output import JsonFlag, emit_json, emit_json_line, emit_line, emit_rows, moment

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from pydantic import SecretStr
+
 from watchword_server.cli.failures import FAILED, complain
 from watchword_server.cli.given import given_of
 from watchword_server.cli.output import JsonFlag, emit_json, emit_rows
@@ -24,7 +25,9 @@ HIDDEN = "(set, not shown)"
 
 def shown(settings: Settings) -> dict[str, Any]:
     """Every setting by dotted path, secrets hidden: whether one is set shows, what it is does not."""
-    return {path: HIDDEN if leaf.secret and value is not None else _readable(value) for path, leaf, value in _walk(settings)}
+    return {
+        path: HIDDEN if leaf.secret and value is not None else _readable(value) for path, leaf, value in _walk(settings)
+    }
 
 
 def _walk(settings: Settings) -> list[tuple[str, Any, Any]]:
@@ -55,7 +58,9 @@ def show(context: typer.Context, json_: JsonFlag = False) -> None:
     loaded = given_of(context).load()
     values = shown(loaded.settings)
     if json_:
-        emit_json({"settings": {path: {"value": value, "source": loaded.sources[path]} for path, value in values.items()}})
+        emit_json(
+            {"settings": {path: {"value": value, "source": loaded.sources[path]} for path, value in values.items()}}
+        )
         return
     emit_rows(
         [{"setting": path, "value": value, "source": loaded.sources[path]} for path, value in values.items()],

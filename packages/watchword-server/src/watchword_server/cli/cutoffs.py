@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from watchword_server.cli.given import run_with_services
 from watchword_server.cli.output import JsonFlag, duration, emit_json, emit_rows, moment
 

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import typer
+
 from watchword_server.cli.failures import FAILED, CommandFailed
 from watchword_server.cli.findings import Finding, settings_findings
 from watchword_server.cli.given import given_of

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+
 from watchword_server.cli.output import clean
 from watchword_server.settings.problems import SettingsError
 from watchword_server.store.port import StoreUnavailable
@@ -56,7 +57,9 @@ class Commands(TyperGroup):
             complain(str(refused))
             return MISUSED
         except StoreUnavailable as lost:
-            complain(f"the store cannot be used: {lost}", "see that the database runs, and store.url: watchword config show")
+            complain(
+                f"the store cannot be used: {lost}", "see that the database runs, and store.url: watchword config show"
+            )
             return FAILED
         except Exception as fault:  # noqa: BLE001 - the last resort before a person
             return _unexpected(fault)

@@ -77,7 +77,9 @@ def _proxies(loaded: Loaded) -> Iterator[Finding]:
     else:
         where = "this machine" if is_loopback_host(server.host) else "somewhere"
         mend = "name the proxy's network in server.trusted_proxies, such as 127.0.0.1/32"
-        message = f"a TLS proxy on {where} stands before it but is not trusted: every client would seem to have its address"
+        message = (
+            f"a TLS proxy on {where} stands before it but is not trusted: every client would seem to have its address"
+        )
         yield Finding("warn", "proxies", message, mend)
 
 
@@ -112,7 +114,9 @@ def _home(loaded: Loaded) -> Iterator[Finding]:
         yield Finding("ok", "home", f"{home} will be made at the first start")
         return
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("fail", "home", f"{home} cannot be written by this user", f"chown it to the server's user: {home}")
+        yield Finding(
+            "fail", "home", f"{home} cannot be written by this user", f"chown it to the server's user: {home}"
+        )
         return
     yield from _private(home, "home")
 
@@ -130,6 +134,8 @@ def _private(path: Path, name: str) -> Iterator[Finding]:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         closed = "700" if path.is_dir() else "600"
-        yield Finding("warn", name, f"{path} is open to other users of this machine ({mode:o})", f"chmod {closed} {path}")
+        yield Finding(
+            "warn", name, f"{path} is open to other users of this machine ({mode:o})", f"chmod {closed} {path}"
+        )
     else:
         yield Finding("ok", name, f"{path} is private ({mode:o})")

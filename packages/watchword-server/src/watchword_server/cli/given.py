@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
+
 from watchword_server.settings.load import Loaded, load, process_environment
 from watchword_server.store.records import Origin
 

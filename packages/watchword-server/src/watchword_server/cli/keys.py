@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from watchword_server.cli.failures import CommandFailed
 from watchword_server.cli.given import CLI, run_with_services
 from watchword_server.cli.output import JsonFlag, clean, emit_json, emit_rows, moment
@@ -38,7 +39,11 @@ def _print(keys: Sequence[SigningKey], *, json_: bool) -> None:
         }
         for key in keys
     ]
-    emit_rows(rows, {name: name.upper() for name in (rows[0] if rows else {})}, nothing="there are no keys yet: they are made at the first start")
+    emit_rows(
+        rows,
+        {name: name.upper() for name in (rows[0] if rows else {})},
+        nothing="there are no keys yet: they are made at the first start",
+    )
 
 
 @app.command("list")
@@ -71,7 +76,9 @@ def distrust(
 ) -> None:
     """Emergency: take a key out of service and cut off every token it signed, at once."""
     if not yes:
-        typer.confirm(f"Distrust {clean(kid)}? Every token it signed dies now, and this cannot be undone.", abort=True, err=True)
+        typer.confirm(
+            f"Distrust {clean(kid)}? Every token it signed dies now, and this cannot be undone.", abort=True, err=True
+        )
 
     async def work(services: Services) -> Sequence[SigningKey]:
         if not await services.keys.distrust(kid, CLI):

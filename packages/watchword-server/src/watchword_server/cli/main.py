@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from watchword_server.cli import accounts, audit, config, cutoffs, doctor, keys, migrate, serve, sessions, tokens
 from watchword_server.cli.failures import Commands
 from watchword_server.cli.given import Given
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer hands the option's value by position
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"watchword {installed_version('watchword-server')}")
         raise typer.Exit
@@ -37,10 +38,15 @@ def watchword(
     context: typer.Context,
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Settings in TOML. Default: WATCHWORD_CONFIG, else watchword.toml in the home directory."),
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Settings in TOML. Default: WATCHWORD_CONFIG, else watchword.toml in the home directory.",
+        ),
     ] = None,
     home: Annotated[
-        Path | None, typer.Option(metavar="DIRECTORY", help="Directory of all state. Default: WATCHWORD_HOME, else .watchword.")
+        Path | None,
+        typer.Option(metavar="DIRECTORY", help="Directory of all state. Default: WATCHWORD_HOME, else .watchword."),
     ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")

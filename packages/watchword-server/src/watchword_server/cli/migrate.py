@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 import typer
+
 from watchword_server.cli.given import given_of
 from watchword_server.cli.output import JsonFlag, emit_json
 from watchword_server.settings.tree import Settings

@@ -19,7 +19,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def clean(text: str, *, keep_lines: bool = False) -> str:
-    """The text with every character that could steer a terminal or reorder a line made visible as ``\\xNN``.
+    """The text with every character that could steer a terminal or reorder a line made visible, such as ESC as x1b.
 
     A device name or an email address is chosen by a stranger.
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from watchword_server.cli.failures import CommandFailed
 from watchword_server.cli.given import given_of
 from watchword_server.settings.load import process_environment
@@ -28,7 +29,8 @@ def serve(
     tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain in PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key of the certificate in PEM.")] = None,
     trusted_proxy: Annotated[
-        list[str] | None, typer.Option(metavar="CIDR", help="Network whose forwarding headers are believed; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Network whose forwarding headers are believed; may be repeated."),
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
@@ -65,7 +67,8 @@ def serve(
 
 def handed_over(environ: Mapping[str, str], flags: Mapping[str, Any], config: Path | None) -> dict[str, str]:
     """The environment in which the server process finds the same settings: each flag stands in the place of whatever
-    variables set the same thing."""
+    variables set the same thing.
+    """
     handed = dict(environ)
     for path, value in flags.items():
         variables = LEAVES[path].variables

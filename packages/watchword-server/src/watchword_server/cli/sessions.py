@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from watchword_server.cli.accounts import Limit, Who, find_account
 from watchword_server.cli.failures import CommandFailed
 from watchword_server.cli.given import CLI, run_with_services
@@ -69,7 +70,9 @@ def _session_json(session: Session) -> dict[str, Any]:
 
 @app.command()
 def end(
-    context: typer.Context, sid: Annotated[str, typer.Argument(metavar="SID", help="The session.")], json_: JsonFlag = False
+    context: typer.Context,
+    sid: Annotated[str, typer.Argument(metavar="SID", help="The session.")],
+    json_: JsonFlag = False,
 ) -> None:
     """End one session, its access tokens included, at once."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from watchword_server.cli.failures import FAILED, MISUSED, CommandFailed
 from watchword_server.cli.given import run_with_services
 from watchword_server.cli.output import JsonFlag, clean, duration, emit_facts, emit_json, moment
@@ -21,7 +22,9 @@ app = typer.Typer(no_args_is_help=True, help="Tokens: look inside one.")
 
 LONGEST = 16_384
 _TIMES = frozenset({"exp", "iat", "nbf", "auth_time"})
-_WARNING = "UNVERIFIED: anyone may have written what follows. Use --verify to check it against this server's keys and store."
+_WARNING = (
+    "UNVERIFIED: anyone may have written what follows. Use --verify to check it against this server's keys and store."
+)
 
 
 @app.callback()
@@ -32,7 +35,10 @@ def tokens() -> None:
 def read_token(argument: str | None) -> str:
     """The token from the argument or from standard input. Raises CommandFailed when there is none."""
     if argument is not None:
-        typer.echo("note: an argument is seen by every user of this machine and kept by the shell; prefer standard input", err=True)
+        typer.echo(
+            "note: an argument is seen by every user of this machine and kept by the shell; prefer standard input",
+            err=True,
+        )
         return argument.strip()
     if sys.stdin.isatty():
         raise CommandFailed("there is no token", "watchword tokens inspect < token.txt", code=MISUSED)
@@ -46,7 +52,9 @@ def read_token(argument: str | None) -> str:
 @app.command()
 def inspect(
     context: typer.Context,
-    token: Annotated[str | None, typer.Argument(metavar="[TOKEN]", help="The token; better on standard input.", show_default=False)] = None,
+    token: Annotated[
+        str | None, typer.Argument(metavar="[TOKEN]", help="The token; better on standard input.", show_default=False)
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check it against this server's keys and store.")] = False,
     json_: JsonFlag = False,
 ) -> None:
