@@ -51,7 +51,7 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
     """Serve on that socket until SIGTERM or SIGINT, then finish what was begun."""
     import uvicorn  # noqa: PLC0415 - after the fork, so that the parent stays small
 
-    from watchword_server.app import asgi_app  # noqa: PLC0415
+    from watchword_server.serving import asgi_app  # noqa: PLC0415
     from watchword_server.web.http_protocol import GuardedHttpProtocol  # noqa: PLC0415
 
     server = settings.server

@@ -59,7 +59,9 @@ class Administrator:
     origin: Origin
 
 
-async def administrator(request: Request, admin: Services, _shown: Annotated[object, Security(bearer)]) -> Administrator:
+async def administrator(
+    request: Request, admin: Services, _shown: Annotated[object, Security(bearer)]
+) -> Administrator:
     """The caller, refused by 401 or 403 (RFC 6750 §3.1) unless it holds the scope in a living session."""
     caller = await admin.callers.authenticate(request.headers.getlist("authorization"), scope=ADMIN_SCOPE)
     return Administrator(caller, admin.origin_of(request, f"admin:{caller.view.account.id}"))

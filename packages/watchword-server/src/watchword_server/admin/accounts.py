@@ -19,7 +19,7 @@ from watchword_server.admin.models import (
     Text,
 )
 from watchword_server.store.records import Account
-from watchword_server.web.problem import Problem
+from watchword_server.web.problem import ProblemError
 
 router = APIRouter(tags=["accounts"])
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -28,7 +28,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 async def _account(admin: AdminServices, account_id: str) -> Account:
     view = await admin.store.account(account_id)
     if view is None:
-        raise Problem(404, "account_unknown", "There is no account with that id.")
+        raise ProblemError(404, "account_unknown", "There is no account with that id.")
     return view.account
 
 
@@ -51,9 +51,7 @@ async def show_account(_admin: Admin, services: Services, account_id: Text) -> A
 
 
 @router.patch("/accounts/{account_id}")
-async def change_account(
-    admin: Admin, services: Services, account_id: Text, change: AccountChange
-) -> AccountModel:
+async def change_account(admin: Admin, services: Services, account_id: Text, change: AccountChange) -> AccountModel:
     """Set roles, disable or enable. What a taken role or a disabled account allowed is cut off at once."""
     await _account(services, account_id)
     if change.roles is not None:
@@ -81,9 +79,7 @@ async def end_account_sessions(admin: Admin, services: Services, account_id: Tex
 
 
 @router.get("/sessions", tags=["sessions"])
-async def list_sessions(
-    _admin: Admin, services: Services, after: Text | None = None, limit: Limit = 50
-) -> SessionPage:
+async def list_sessions(_admin: Admin, services: Services, after: Text | None = None, limit: Limit = 50) -> SessionPage:
     """Living sessions of all accounts."""
     found = await services.store.list_sessions(None, after=after, limit=limit)
     return SessionPage(
@@ -96,4 +92,4 @@ async def list_sessions(
 async def end_session(admin: Admin, services: Services, sid: Text) -> None:
     """End one session; its tokens die at once."""
     if not await services.sessions.end(sid, account_id=None, reason="administrator", origin=admin.origin):
-        raise Problem(404, "session_unknown", "There is no living session with that sid.")
+        raise ProblemError(404, "session_unknown", "There is no living session with that sid.")

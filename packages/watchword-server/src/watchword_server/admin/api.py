@@ -17,8 +17,8 @@ from watchword_server.admin.access import AdminServices
 from watchword_server.admin.models import ProblemModel
 from watchword_server.admin.reference import reference_routes
 from watchword_server.store.port import StoreUnavailable
-from watchword_server.web.errors import answer_for
-from watchword_server.web.problem import Problem, problem_response
+from watchword_server.web.errors import handle
+from watchword_server.web.problem import FieldError, ProblemError, invalid
 
 _DESCRIPTION = """\
 Accounts, sessions, cut-offs, keys and the audit log, as JSON.
@@ -50,8 +50,8 @@ def admin_api(services: AdminServices, *, version: str) -> FastAPI:
     for router in (accounts.router, security.router):
         app.include_router(router)
     app.include_router(_reference(app), include_in_schema=False)
-    for kind in (Problem, StoreUnavailable, HTTPException, Exception):
-        app.add_exception_handler(kind, _answer)
+    for kind in (ProblemError, StoreUnavailable, HTTPException, Exception):
+        app.add_exception_handler(kind, handle)
     app.add_exception_handler(RequestValidationError, _refuse_fields)
     return app
 
@@ -60,18 +60,14 @@ def _reference(app: FastAPI) -> APIRouter:
     return reference_routes(app.openapi)
 
 
-async def _answer(request: Request, error: Exception) -> Response:
-    return answer_for(request, error)
-
-
 async def _refuse_fields(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     fields = [
-        {
-            "field": ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0]),
-            "code": str(fault["type"]),
-            "message": str(fault["msg"]),
-        }
+        FieldError(
+            ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0]),
+            str(fault["type"]),
+            str(fault["msg"]),
+        )
         for fault in error.errors()
     ]
-    return problem_response(Problem(422, "invalid_fields", "Some members are not acceptable.", errors=fields))
+    return invalid(fields).response()

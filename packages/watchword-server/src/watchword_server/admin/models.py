@@ -145,6 +145,13 @@ class KeyModel(Model):
         return cls(**{name: getattr(key, name) for name in cls.model_fields})
 
 
+class Rotation(Model):
+    """Which key to rotate, and whether before verifiers are sure to know the next one."""
+
+    purpose: Literal["access_token", "refresh_mac"] = "access_token"
+    at_once: bool = False
+
+
 class KeyList(Model):
     """The whole ring."""
 

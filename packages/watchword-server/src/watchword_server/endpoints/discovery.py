@@ -6,14 +6,15 @@ Built from the issuer setting and from what is switched on, never from the Host 
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from watchword_server.keys.jwks import JwksDocument
 
 METADATA_MAX_AGE = 3600
 """Seconds a client may keep the metadata."""
@@ -37,11 +38,11 @@ def metadata(issuer: str) -> dict[str, Any]:
 class Discovery:
     """The endpoints. ``jwks`` gives the current document; it is asked on every request and must be cheap."""
 
-    def __init__(self, issuer: str, jwks: Callable[[], bytes], *, jwks_max_age: int) -> None:
-        self._metadata = msgspec.json.encode(metadata(issuer))
+    def __init__(self, issuer: str, jwks: Callable[[], JwksDocument], *, jwks_max_age: int) -> None:
+        body = msgspec.json.encode(metadata(issuer))
+        self._metadata = JwksDocument(body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
         self._jwks = jwks
         self._jwks_max_age = jwks_max_age
-        self._etags: dict[bytes, str] = {}
 
     def routes(self) -> list[Route]:
         """Where they are mounted."""
@@ -52,29 +53,16 @@ class Discovery:
         ]
 
     async def serve_metadata(self, request: Request) -> Response:
-        """The metadata; public, cacheable, readable from any origin."""
-        return self._answer(request, self._metadata, METADATA_MAX_AGE)
+        """The metadata; public, cacheable."""
+        return _answer(request, self._metadata, METADATA_MAX_AGE)
 
     async def serve_jwks(self, request: Request) -> Response:
-        """Next, active and retired keys; a distrusted one is gone at once."""
-        return self._answer(request, self._jwks(), self._jwks_max_age)
+        """Active, next and retired keys; a distrusted one is gone at once."""
+        return _answer(request, self._jwks(), self._jwks_max_age)
 
-    def _answer(self, request: Request, body: bytes, max_age: int) -> Response:
-        etag = self._etag(body)
-        headers: Mapping[str, str] = {
-            "Cache-Control": f"public, max-age={max_age}",
-            "ETag": etag,
-            "Access-Control-Allow-Origin": "*",
-        }
-        if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers=headers)
-        return Response(body, media_type="application/json", headers=headers)
 
-    def _etag(self, body: bytes) -> str:
-        etag = self._etags.get(body)
-        if etag is None:
-            etag = '"' + urlsafe_b64encode(hashlib.sha256(body).digest()[:12]).decode() + '"'
-            if len(self._etags) > 8:
-                self._etags.clear()
-            self._etags[body] = etag
-        return etag
+def _answer(request: Request, document: JwksDocument, max_age: int) -> Response:
+    headers = {"Cache-Control": f"public, max-age={max_age}", "ETag": document.etag}
+    if request.headers.get("if-none-match") == document.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(document.body, media_type="application/json", headers=headers)

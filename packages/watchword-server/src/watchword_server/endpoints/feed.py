@@ -15,11 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from watchword.oauth.challenge import bearer_challenge
 
-from watchword_server.revocation.cursor import CursorMalformed, parse_cursor, write_cursor
+from watchword_server.revocation.cursor import CursorError, parse_cursor, write_cursor
 from watchword_server.store.port import Revocations
 from watchword_server.store.records import Axis, CutOffBatch
 from watchword_server.web.metrics import Metrics
-from watchword_server.web.problem import Problem
+from watchword_server.web.problem import ProblemError
 
 DEFAULT_PAGE = 500
 LARGEST_PAGE = 5000
@@ -86,12 +86,12 @@ class Feed:
         limit_text = _single(request, "limit")
         try:
             cursor = parse_cursor(cursor_text) if cursor_text is not None else None
-        except CursorMalformed as error:
-            raise Problem(400, "cursor_malformed", str(error)) from error
+        except CursorError as error:
+            raise ProblemError(400, "cursor_malformed", str(error)) from error
         limit = DEFAULT_PAGE
         if limit_text is not None:
             if not _LIMIT.fullmatch(limit_text) or int(limit_text) > LARGEST_PAGE:
-                raise Problem(400, "limit_malformed", f"limit is a whole number from 1 to {LARGEST_PAGE}.")
+                raise ProblemError(400, "limit_malformed", f"limit is a whole number from 1 to {LARGEST_PAGE}.")
             limit = int(limit_text)
         batch = await self._store.cut_offs_after(cursor, limit=limit)
         self._metrics.feed_reads.labels("snapshot" if batch.snapshot else "batch").inc()
@@ -102,10 +102,12 @@ class Feed:
     def _authenticate(self, authorization: Sequence[str]) -> None:
         if self._token is None:
             return
-        presented = authorization[0][7:] if len(authorization) == 1 and authorization[0][:7].lower() == "bearer " else ""
+        presented = (
+            authorization[0][7:] if len(authorization) == 1 and authorization[0][:7].lower() == "bearer " else ""
+        )
         if not hmac.compare_digest(presented.encode("utf-8", "replace"), self._token):
             error = "invalid_token" if presented else None
-            raise Problem(
+            raise ProblemError(
                 401,
                 "feed_unauthorized",
                 "Reading the revocation feed needs its bearer token (feed.token of the server).",
@@ -116,5 +118,5 @@ class Feed:
 def _single(request: Request, name: str) -> str | None:
     values = request.query_params.getlist(name)
     if len(values) > 1:
-        raise Problem(400, "parameter_repeated", f"{name} is given more than once.")
+        raise ProblemError(400, "parameter_repeated", f"{name} is given more than once.")
     return values[0] if values else None

@@ -15,7 +15,7 @@ from watchword.oauth.challenge import bearer_challenge
 
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.web.metrics import Metrics, exposition_response
-from watchword_server.web.problem import Problem
+from watchword_server.web.problem import ProblemError
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -58,12 +58,12 @@ class Health:
         """The Prometheus exposition; 404 when neither a token is set nor metrics are open, 401 without the token."""
         if self._token is None:
             if not self._open:
-                raise Problem(404, "not_found", "There is nothing here.")
+                raise ProblemError(404, "not_found", "There is nothing here.")
             return exposition_response(self._metrics)
         presented = request.headers.getlist("authorization")
         expected = b"Bearer " + self._token
         if len(presented) != 1 or not hmac.compare_digest(presented[0].encode("utf-8", "replace"), expected):
-            raise Problem(
+            raise ProblemError(
                 401,
                 "metrics_unauthorized",
                 "Reading metrics needs the bearer token of the setting metrics.token.",

@@ -12,7 +12,7 @@ from watchword_server.store.records import Cursor
 _WRITTEN = re.compile(r"([A-Za-z0-9_-]{1,64})\.(0|[1-9][0-9]{0,17})\.([A-Za-z0-9_-]{1,64})", re.ASCII)
 
 
-class CursorMalformed(ValueError):
+class CursorError(ValueError):
     """The text is not a cursor this server has ever written."""
 
 
@@ -25,9 +25,9 @@ def parse_cursor(text: str) -> Cursor:
     """The cursor a text stands for.
 
     Raises:
-        CursorMalformed: wrong shape, or longer than any this server writes.
+        CursorError: wrong shape, or longer than any this server writes.
     """
     match = _WRITTEN.fullmatch(text)
     if match is None:
-        raise CursorMalformed("The cursor is not one of this feed; ask without one for a snapshot.")
+        raise CursorError("The cursor is not one of this feed; ask without one for a snapshot.")
     return Cursor(epoch=match[1], position=int(match[2]), chain=match[3])

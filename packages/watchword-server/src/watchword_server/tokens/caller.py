@@ -18,11 +18,10 @@ from watchword.verify.policy import Policy
 
 from watchword_server.store.port import Sessions
 from watchword_server.store.records import SessionView
+from watchword_server.tokens.claims import FIRST_PARTY
 from watchword_server.web.metrics import Metrics
-from watchword_server.web.problem import Problem
+from watchword_server.web.problem import ProblemError
 
-FIRST_PARTY = "first-party"
-"""The fixed client_id of tokens from `/auth/login` (http.md)."""
 MAX_AUTHORIZATION = 8192
 """Characters of an Authorization header that are looked at; own tokens are far shorter."""
 
@@ -56,7 +55,7 @@ class Callers:
         """The first-party token of an Authorization header, checked for everything but whether its session lives.
 
         Raises:
-            Problem: 401 `unauthenticated` without credentials; 401 `invalid_token` for whatever else is wrong.
+            ProblemError: 401 `unauthenticated` without credentials; 401 `invalid_token` for whatever else is wrong.
         """
         raw = self._raw(authorization)
         try:
@@ -73,7 +72,7 @@ class Callers:
         """The caller, its session proven alive by the store in this very call; with ``scope``, holding that too.
 
         Raises:
-            Problem: 401 as ``token``, also for a session that was ended or cut off; 403 `insufficient_scope`.
+            ProblemError: 401 as ``token``, also for a session that was ended or cut off; 403 `insufficient_scope`.
         """
         token = self.token(authorization)
         view = await self._store.session_view(token.sid or "", token.sub, jti=token.jti)
@@ -82,7 +81,7 @@ class Callers:
             raise _invalid()
         self._metrics.verifications.labels("accepted").inc()
         if scope is not None and scope not in token.scope:
-            raise Problem(
+            raise ProblemError(
                 403,
                 "insufficient_scope",
                 f"This call needs the scope {scope}.",
@@ -92,7 +91,7 @@ class Callers:
 
     def _raw(self, authorization: Sequence[str]) -> str:
         if not authorization:
-            raise Problem(
+            raise ProblemError(
                 401,
                 "unauthenticated",
                 "Send the access token as `Authorization: Bearer`.",
@@ -105,8 +104,8 @@ class Callers:
         return raw
 
 
-def _invalid() -> Problem:
-    return Problem(
+def _invalid() -> ProblemError:
+    return ProblemError(
         401,
         "invalid_token",
         "The access token is not valid here, or its session has ended. Refresh it, or log in.",

@@ -16,7 +16,8 @@ from watchword_server.endpoints.session.login import credentials_refused
 from watchword_server.endpoints.session.register import ShownAccount, shown_account
 from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
 from watchword_server.sessions.listing import ListedSession, listed
-from watchword_server.web.problem import Problem
+from watchword_server.web.body import read_json
+from watchword_server.web.problem import ProblemError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,7 +73,7 @@ class OwnAccount:
     async def read_notices(self, request: Request) -> Response:
         """204, and the notices are not shown again."""
         caller = await self._services.caller(request)
-        body = await self._services.body.json(request, NoticesRead)
+        body = await read_json(request, NoticesRead, self._services.limits)
         await self._services.audit.read_notices(caller.view.account.id, body.up_to)
         return Response(status_code=204, headers=NO_STORE)
 
@@ -93,14 +94,14 @@ class OwnAccount:
             origin=origin(request, f"account:{account_id}"),
         )
         if not ended:
-            raise Problem(404, "session_unknown", "There is no living session with that sid.")
+            raise ProblemError(404, "session_unknown", "There is no living session with that sid.")
         self._services.metrics.revocations.labels("session_ended").inc()
         return Response(status_code=204, headers=NO_STORE)
 
     async def change_password(self, request: Request) -> Response:
         """204, and every other session is over; 401, 422, 429 or 503 when the password was not changed."""
         caller = await self._services.caller(request)
-        body = await self._services.body.json(request, PasswordRequest)
+        body = await read_json(request, PasswordRequest, self._services.limits)
         outcome = await self._services.accounts.change_password(
             caller.view,
             current=body.current_password,
@@ -115,7 +116,7 @@ class OwnAccount:
             case BadCredentials() | Throttled() | Busy():
                 raise credentials_refused(outcome)
             case problems:
-                raise Problem.of_fields(problems)
+                raise invalid(problems)
 
 
 def _json(value: object) -> Response:

@@ -15,7 +15,8 @@ from watchword_server.accounts.service import Authenticated, BadCredentials, Bus
 from watchword_server.endpoints.session.services import SessionServices, origin, token_answer
 from watchword_server.store.records import Delivery
 from watchword_server.tokens.opening import Opened
-from watchword_server.web.problem import Problem
+from watchword_server.web.body import read_json
+from watchword_server.web.problem import ProblemError
 
 _MAX_IDENTIFIER = 320
 """Characters; longer than any address (RFC 5321 §4.5.3.1) or username."""
@@ -38,20 +39,20 @@ class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     refresh_token: str | None = None
 
 
-def credentials_refused(outcome: BadCredentials | Throttled | Busy) -> Problem:
+def credentials_refused(outcome: BadCredentials | Throttled | Busy) -> ProblemError:
     """The problem for a password that was not accepted: 401, 429 or 503, the last two saying when to come back."""
     match outcome:
         case BadCredentials():
-            return Problem(401, "wrong_credentials", "The identifier or the password is wrong.")
+            return ProblemError(401, "wrong_credentials", "The identifier or the password is wrong.")
         case Throttled(retry_after=seconds):
-            return Problem(
+            return ProblemError(
                 429,
                 "too_many_failures",
                 f"Too many failed logins. Try again in {seconds} seconds.",
                 headers={"Retry-After": str(seconds)},
             )
         case Busy(retry_after=seconds):
-            return Problem(
+            return ProblemError(
                 503,
                 "busy",
                 f"Too many logins at once. Try again in {seconds} seconds.",
@@ -68,10 +69,10 @@ class Login:
     async def handle(self, request: Request) -> Response:
         """200 with tokens; 401, 429 or 503 as ``credentials_refused``."""
         services = self._services
-        body = await services.body.json(request, LoginRequest)
+        body = await read_json(request, LoginRequest, services.limits)
         if body.delivery == "cookie":
             # A foreign page must not be able to log its visitor in to the attacker's account.
-            services.cross_site.check(request)
+            services.refuse_foreign(request)
         opened = await self._open(request, body)
         return self.answer(opened, body.delivery)
 

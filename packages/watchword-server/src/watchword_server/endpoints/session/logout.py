@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
 from watchword_server.tokens.caller import Caller
+from watchword_server.web.body import read_optional_json
 
 
 class LogoutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,14 +33,14 @@ class Logout:
         401, so that the client can refresh and try again rather than believe it is logged out.
         """
         services = self._services
-        cookie = services.cookie.read(request)
+        cookie = services.cookie.read(request.headers)
         if cookie is not None:
-            services.cross_site.check(request)
-        body = await services.body.optional_json(request, LogoutRequest)
+            services.refuse_foreign(request)
+        body = await read_optional_json(request, LogoutRequest, services.limits)
         presented = [token for token in (cookie, body.refresh_token if body else None) if token is not None]
         authorization = request.headers.getlist("authorization")
         for token in presented:
-            owner = await services.refresher.owner(token)
+            owner = await services.rotation.owner(token)
             if owner is not None:
                 await self._end(request, owner.sid, owner.account_id)
         if authorization and not presented:

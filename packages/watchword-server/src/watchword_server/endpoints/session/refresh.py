@@ -13,8 +13,9 @@ from watchword_server.endpoints.session.login import TokenAnswer
 from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin, token_answer
 from watchword_server.tokens.claims import FIRST_PARTY
 from watchword_server.tokens.refresh import Reason
-from watchword_server.tokens.rotation import Refreshed, Refused
-from watchword_server.web.problem import Problem, problem_response
+from watchword_server.tokens.rotation import Refreshed, RefreshRequest, Refused
+from watchword_server.web.body import read_optional_json
+from watchword_server.web.problem import ProblemError, problem_response
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,7 +25,7 @@ _WORDS = {
 }
 
 
-class RefreshRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RefreshBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body, if the token does not come in the cookie."""
 
     refresh_token: str
@@ -40,18 +41,24 @@ class Refresh:
     async def handle(self, request: Request) -> Response:
         """200 with new tokens; 401 with `reason` when refused, and then a cookie that was sent is cleared."""
         services = self._services
-        cookie = services.cookie.read(request)
+        cookie = services.cookie.read(request.headers)
         if cookie is not None:
-            services.cross_site.check(request)
-        body = await services.body.optional_json(request, RefreshRequest)
+            services.refuse_foreign(request)
+        body = await read_optional_json(request, RefreshBody, services.limits)
         if cookie is not None and body is not None:
-            raise Problem(400, "two_tokens", "Send the refresh token in the cookie or in the body, not in both.")
+            raise ProblemError(400, "two_tokens", "Send the refresh token in the cookie or in the body, not in both.")
         presented = cookie if body is None else body.refresh_token
         if presented is None:
             return self._refused("missing", "No refresh token was sent. Log in.", clears=False)
         device = services.device(request)
-        outcome = await services.refresher.refresh(
-            presented, client_id=FIRST_PARTY, device_kind=device.kind, place=device.place, origin=origin(request)
+        outcome = await services.rotation.refresh(
+            RefreshRequest(
+                token=presented,
+                client_id=FIRST_PARTY,
+                device_kind=device.kind,
+                place=device.place,
+                origin=origin(request),
+            )
         )
         if isinstance(outcome, Refused):
             services.metrics.refreshes.labels(outcome.reason.value).inc()
@@ -74,6 +81,4 @@ class Refresh:
         headers = dict(NO_STORE)
         if clears:
             headers["Set-Cookie"] = self._services.cookie.clear()
-        return problem_response(
-            Problem(401, "refresh_refused", words, headers=headers, members={"reason": reason})
-        )
+        return problem_response(401, "refresh_refused", words, headers=headers, reason=reason)

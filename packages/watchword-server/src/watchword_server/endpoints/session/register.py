@@ -6,13 +6,8 @@ Does not log in.
 from __future__ import annotations
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 
-from watchword_server.accounts.registration import Registered, Registration, Taken
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
 from watchword_server.store.records import Account
-from watchword_server.web.problem import Problem
 
 
 class RegisterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

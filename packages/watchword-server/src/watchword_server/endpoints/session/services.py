@@ -18,9 +18,9 @@ from watchword_server.store.records import Delivery, Origin
 from watchword_server.tokens.caller import Caller, Callers
 from watchword_server.tokens.opening import SessionOpener
 from watchword_server.tokens.rotation import Rotation
-from watchword_server.web.body import BodyReader
-from watchword_server.web.cookies import RefreshCookie
-from watchword_server.web.cross_site import CrossSiteGuard
+from watchword_server.web.body import BodyLimits
+from watchword_server.web.cookies import Cookie
+from watchword_server.web.cross_site import CrossSite
 from watchword_server.web.device import device_kind, device_label
 from watchword_server.web.metrics import Metrics
 
@@ -45,14 +45,14 @@ class SessionServices:
 
     accounts: AccountService
     opener: SessionOpener
-    refresher: Rotation
+    rotation: Rotation
     ending: SessionEnding
     callers: Callers
     sessions: Sessions
     audit: Audit
-    cookie: RefreshCookie
-    cross_site: CrossSiteGuard
-    body: BodyReader
+    cookie: Cookie
+    cross_site: CrossSite
+    limits: BodyLimits
     metrics: Metrics
     place_of: Callable[[Request], str]
     registration_open: bool
@@ -62,8 +62,12 @@ class SessionServices:
         agent = request.headers.get("user-agent", "")
         return Device(device_kind(agent), device_label(agent), self.place_of(request))
 
+    def refuse_foreign(self, request: Request) -> None:
+        """Raises ProblemError 403 for a call that a page of another site makes."""
+        self.cross_site.check(request.headers, scheme=request.url.scheme)
+
     async def caller(self, request: Request) -> Caller:
-        """The bearer of a living first-party session. Raises Problem 401."""
+        """The bearer of a living first-party session. Raises ProblemError 401."""
         return await self.callers.authenticate(request.headers.getlist("authorization"))
 
 
@@ -75,9 +79,7 @@ def origin(request: Request, actor: str = "anonymous") -> Origin:
     )
 
 
-def token_answer(
-    encoded: bytes, *, cookie: str | None = None, status: int = 200
-) -> Response:
+def token_answer(encoded: bytes, *, cookie: str | None = None, status: int = 200) -> Response:
     """A token response: never cached (RFC 6749 §5.1), with the refresh cookie where there is one."""
     headers = dict(NO_STORE)
     if cookie is not None:

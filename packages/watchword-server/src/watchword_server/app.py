@@ -1,0 +1,168 @@
+"""The composition root: the only file that knows all, and puts one service into another.
+
+Holds no rule and no route: it is read to see what stands on what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from watchword.clock import Clock, system_clock
+from watchword.verify.policy import Policy
+
+from watchword_server import entropy
+from watchword_server.accounts.hasher import PasswordHasher
+from watchword_server.accounts.service import AccountService
+from watchword_server.accounts.throttle import LoginThrottle
+from watchword_server.keys.ring import ALGORITHMS, KeyRing
+from watchword_server.keys.schedule import KeySchedule
+from watchword_server.keys.sealing import MasterKey, Sealer
+from watchword_server.sessions.ending import SessionEnding
+from watchword_server.settings.tree import Settings
+from watchword_server.store.open import store_from_url
+from watchword_server.store.port import Store
+from watchword_server.tokens.caller import Callers
+from watchword_server.tokens.claims import AccessClaims, ClaimSettings, RoleGrant
+from watchword_server.tokens.custom_claims import custom_claims
+from watchword_server.tokens.issuer import AccessTokenIssuer
+from watchword_server.tokens.opening import SessionOpener
+from watchword_server.tokens.refresh import Rules
+from watchword_server.tokens.rotation import Rotation
+from watchword_server.web.metrics import Metrics
+
+VERSION = "0.1.0"
+_ACCESS_TOKENS = "access_token"
+_CACHE_MARGIN = 60.0
+"""Seconds beyond the longest life of a token for which its key stays published: leeway of verifiers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a front stands on: the HTTP application and the command line alike."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    metrics: Metrics
+    keys: KeyRing
+    hasher: PasswordHasher
+    accounts: AccountService
+    sessions: SessionEnding
+    issuer: AccessTokenIssuer
+    rotation: Rotation
+    opener: SessionOpener
+    callers: Callers
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, clock: Clock | None = None, migrate: bool | None = None
+) -> AsyncIterator[Services]:
+    """Open the store and put the services together; close all on leaving.
+
+    ``clock`` None: this machine's, and for PostgreSQL the database's. ``migrate`` None: as the settings say.
+
+    Raises StoreUnavailable, the store's SchemaError when a migration is due and not allowed, and SealError when the keys
+    on record belong to another environment or master key.
+    """
+    store = store_from_url(settings.store.url, clock=clock, pool_size=settings.store.pool_size)
+    await store.open(migrate=settings.store.migrate_on_start if migrate is None else migrate)
+    services = None
+    try:
+        longest = await store.declare_lifetime(_ACCESS_TOKENS, settings.tokens.access_lifetime)
+        services = compose(settings, store, clock or system_clock, longest_lifetime=longest)
+        await services.keys.start()
+        yield services
+    finally:
+        if services is not None:
+            services.hasher.close()
+        await store.close()
+
+
+def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime: float) -> Services:
+    """The services over an open store. ``longest_lifetime`` in seconds: of any access token that may still live."""
+    metrics = Metrics()
+    keys = key_ring(settings, store, clock, longest_lifetime=longest_lifetime)
+    issuer = AccessTokenIssuer(AccessClaims(claim_settings(settings)), keys, entropy.random_bytes)
+    rotation = Rotation(
+        families=store,
+        mac_keys=keys,
+        issuer=issuer,
+        rules=Rules(
+            window=settings.rotation.window,
+            odd_limit_same=settings.rotation.odd_limit_same,
+            odd_limit_other=settings.rotation.odd_limit_other,
+        ),
+        idle=settings.sessions.idle,
+        random_bytes=entropy.random_bytes,
+    )
+    opener = SessionOpener(
+        store,
+        issuer,
+        rotation,
+        idle=settings.sessions.idle,
+        absolute=settings.sessions.absolute,
+        identifier=entropy.identifier,
+    )
+    hasher = PasswordHasher(settings.passwords)
+    policy = Policy(
+        issuer=settings.issuer,
+        audience=settings.audience,
+        algorithms=tuple(sorted(ALGORITHMS)),
+        leeway=settings.tokens.leeway,
+    )
+    return Services(
+        settings=settings,
+        clock=clock,
+        store=store,
+        metrics=metrics,
+        keys=keys,
+        hasher=hasher,
+        accounts=AccountService(
+            store=store, hasher=hasher, throttle=LoginThrottle(store, settings.throttle), settings=settings, clock=clock
+        ),
+        sessions=SessionEnding(store),
+        issuer=issuer,
+        rotation=rotation,
+        opener=opener,
+        callers=Callers(store, lambda: keys.key_set, policy, clock, metrics),
+    )
+
+
+def key_ring(settings: Settings, store: Store, clock: Clock, *, longest_lifetime: float) -> KeyRing:
+    """The key ring of these settings; keys stay published at least as long as what they signed may live."""
+    schedule = settings.keys
+    master = MasterKey.parse(settings.master_key.get_secret_value())
+    return KeyRing(
+        store=store,
+        sealer=Sealer(master, settings.environment, entropy.random_bytes),
+        clock=clock,
+        random_bytes=entropy.random_bytes,
+        algorithm=settings.tokens.algorithm,
+        access_token=KeySchedule(
+            rotate_every=schedule.rotate_every,
+            announce_before=schedule.announce_before,
+            retire_after=max(schedule.retire_after, longest_lifetime + _CACHE_MARGIN),
+        ),
+        refresh_mac=KeySchedule(
+            rotate_every=schedule.rotate_every,
+            announce_before=0,
+            retire_after=settings.sessions.absolute + _CACHE_MARGIN,
+        ),
+    )
+
+
+def claim_settings(settings: Settings) -> ClaimSettings:
+    """What access tokens say, by these settings."""
+    return ClaimSettings(
+        issuer=settings.issuer,
+        audience=settings.audience,
+        lifetime=settings.tokens.access_lifetime,
+        roles={
+            name: RoleGrant(scopes=role.scopes, permissions=role.permissions) for name, role in settings.roles.items()
+        },
+        custom=custom_claims(settings.tokens.custom_claims),
+        acr=settings.tokens.acr,
+    )

@@ -1,0 +1,205 @@
+"""The server as one ASGI application: routes over the services, background work, start and drain.
+
+Puts together what app.py has composed; holds no rule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+from watchword.clock import Clock
+
+from watchword_server.admin.lazy import LazyApplication
+from watchword_server.app import VERSION, Services, open_services
+from watchword_server.endpoints.discovery import Discovery
+from watchword_server.endpoints.feed import Feed
+from watchword_server.endpoints.health import Health
+from watchword_server.endpoints.session.routes import session_routes
+from watchword_server.endpoints.session.services import SessionServices, origin
+from watchword_server.sessions.sweeping import Sweeper
+from watchword_server.settings.tree import Settings
+from watchword_server.store.port import StoreUnavailable
+from watchword_server.store.records import Family
+from watchword_server.tokens import refresh_token
+from watchword_server.web.client_address import throttle_network
+from watchword_server.web.cookies import refresh_cookie
+from watchword_server.web.cross_site import CrossSite
+from watchword_server.web.errors import handle
+from watchword_server.web.metrics import RequestDurations
+from watchword_server.web.stack import body_limits, protect
+
+TEND_INTERVAL = 1.0
+"""Seconds between looks at the key ring: how long another process's emergency distrust can go unseen here."""
+PUBLIC_PATHS = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks.json")
+
+_log = logging.getLogger("watchword_server")
+
+
+def asgi_app(settings: Settings, *, clock: Clock | None = None) -> ASGIApp:
+    """The application, which opens its services when the server starts it and drains when the server stops it."""
+    return _Serving(settings, clock)
+
+
+class _Serving:
+    """Routes exist from the start-up on; before, and after a failed one, nothing is served."""
+
+    def __init__(self, settings: Settings, clock: Clock | None) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._app: ASGIApp | None = None
+        self._lifespan = Starlette(lifespan=self._running)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self._app is None:
+            await self._lifespan(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    @asynccontextmanager
+    async def _running(self, _app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            services = await stack.enter_async_context(open_services(self._settings, clock=self._clock))
+            await first_administrator(services)
+            health = Health(
+                services.store.ping,
+                services.metrics,
+                token=_secret(self._settings.metrics.token),
+                open_metrics=self._settings.is_development,
+            )
+            self._app = http_app(services, health)
+            for work in (_tending(services), Sweeper(
+                services.store, retention=self._settings.rotation.retention, metrics=services.metrics
+            ).run):  # fmt: skip
+                task = asyncio.create_task(work())
+                stack.push_async_callback(_cancelled, task)
+            yield
+            health.draining = True
+
+
+def http_app(services: Services, health: Health) -> ASGIApp:
+    """All routes behind all middlewares, over open services."""
+    settings = services.settings
+    feed = Feed(services.store, _secret(settings.feed.token), services.metrics)
+    discovery = Discovery(
+        settings.issuer, lambda: services.keys.jwks, jwks_max_age=min(300, int(settings.keys.announce_before))
+    )
+    routes: list[BaseRoute] = [
+        *session_routes(session_services(services), idle=settings.sessions.idle),
+        *feed.routes(),
+        *discovery.routes(),
+        *health.routes(),
+        Mount("/admin/api", LazyApplication(lambda: _admin(services))),
+    ]
+    if settings.playground.enabled:
+        routes += _playground(services)
+    app: ASGIApp = Starlette(routes=routes, exception_handlers={HTTPException: handle})
+    return RequestDurations(protect(app, settings, public=PUBLIC_PATHS, clock=services.clock), services.metrics)
+
+
+def session_services(services: Services) -> SessionServices:
+    """What the session endpoints stand on."""
+    settings = services.settings
+    return SessionServices(
+        accounts=services.accounts,
+        opener=services.opener,
+        rotation=services.rotation,
+        ending=services.sessions,
+        callers=services.callers,
+        sessions=services.store,
+        audit=services.store,
+        cookie=refresh_cookie(secure=settings.secure_cookies),
+        cross_site=CrossSite(settings.issuer, settings.cors.origins),
+        limits=body_limits(settings),
+        metrics=services.metrics,
+        place_of=lambda request: throttle_network(request.client.host if request.client else None),
+        registration_open=settings.registration.open,
+    )
+
+
+async def first_administrator(services: Services) -> None:
+    """Make the administrator of the settings when there is none; a password that was made is printed once."""
+    admin = services.settings.admin
+    if not (services.settings.is_development or admin.password):
+        return
+    made = await services.accounts.ensure_administrator(admin.email, _secret(admin.password))
+    if made is not None:
+        # Printed, not logged: log collectors must not see it.
+        print(f"\n  Administrator: {admin.email}\n  Password:      {made}   (shown once)\n", flush=True)  # noqa: T201
+
+
+def _admin(services: Services) -> ASGIApp:
+    from watchword_server.admin.access import AdminServices  # noqa: PLC0415 - FastAPI is loaded on first use
+    from watchword_server.admin.api import admin_api  # noqa: PLC0415
+
+    return admin_api(
+        AdminServices(
+            store=services.store,
+            accounts=services.accounts,
+            sessions=services.sessions,
+            keys=services.keys,
+            callers=services.callers,
+            origin_of=origin,
+        ),
+        version=VERSION,
+    )
+
+
+def _playground(services: Services) -> list[BaseRoute]:
+    from watchword_server.playground.routes import PlaygroundDeps, playground_routes  # noqa: PLC0415 - development only
+
+    async def authenticate(request: Request) -> tuple[str, str]:
+        caller = await services.callers.authenticate(request.headers.getlist("authorization"))
+        return caller.sid, caller.view.account.id
+
+    async def family_of(sid: str) -> Family | None:
+        families = await services.store.families_of(sid)
+        return families[0] if families else None
+
+    def mint(family: Family, generation: int) -> str:
+        secret = services.keys.mac_secret(family.key_id)
+        if secret is None:
+            raise StoreUnavailable("the key of this family's refresh tokens is gone")
+        return refresh_token.mint(
+            secret, key_id=family.key_id, family_id=family.id, salt=family.salt, generation=generation
+        )
+
+    settings = services.settings
+    return playground_routes(
+        PlaygroundDeps(
+            authenticate=authenticate,
+            family_of=family_of,
+            mint=mint,
+            demo_url=settings.playground.demo_url,
+            window=settings.rotation.window,
+        )
+    )
+
+
+def _tending(services: Services) -> Callable[[], object]:
+    async def tend() -> None:
+        while True:
+            await asyncio.sleep(TEND_INTERVAL)
+            try:
+                await services.keys.tend()
+            except StoreUnavailable as error:
+                _log.warning("key ring not read", extra={"error": str(error)})
+
+    return tend
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _secret(value: object) -> str | None:
+    reveal = getattr(value, "get_secret_value", None)
+    return reveal() if reveal is not None else None
