@@ -43,7 +43,9 @@ soak: .venv/.ready  ## the long, large and exhaustive proofs, then the full benc
 	@$(PY) .ci/bench.py
 
 docs: .venv/.ready  ## the documentation as a site in site/
-	@$(PY) .ci/docs.py
+	@$(PY) .ci/generate.py
+	@.venv/bin/zensical build --clean --strict
+	@echo 'site/index.html'
 
 lock: .venv/.ready  ## resolve dependencies anew into requirements.lock; U="--upgrade" to raise versions
 	@.ci/lock $(U)
