@@ -1,0 +1,163 @@
+"""The rules by which an access token is accepted (RFC 9068 §4, RFC 8725): raw token, keys, policy, now.
+
+Pure: no clock, no network, no state. Revocation is asked elsewhere (``revocation``), scopes and roles last of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+
+from watchword.clock import EpochSeconds
+from watchword.jose import jws, strict_json
+from watchword.jose.errors import JoseError
+from watchword.jose.errors import Reason as JoseReason
+from watchword.jose.jwk import KeySet
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.scope import parse_scope
+from watchword.verify.access_token import AccessToken
+from watchword.verify.errors import RejectionReason, TokenRejected
+from watchword.verify.policy import Policy
+
+_YEAR_9999: Final = 253_402_300_799
+_Seconds: TypeAlias = (
+    Annotated[int, msgspec.Meta(ge=0, le=_YEAR_9999)] | Annotated[float, msgspec.Meta(ge=0, le=_YEAR_9999)]
+)
+_Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Claims(msgspec.Struct, gc=False):
+    """Types of all claims that are looked at. Anything else in their place rejects the token; ``true`` is no number."""
+
+    iss: _Text
+    sub: _Text
+    aud: str | tuple[str, ...]
+    exp: _Seconds
+    iat: _Seconds
+    jti: _Text
+    client_id: _Text
+    nbf: _Seconds | None = None
+    scope: str = ""
+    sid: _Text | None = None
+    rev: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    tenant: _Text | None = None
+    auth_time: _Seconds | None = None
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    cnf: Any = None
+
+
+_REQUIRED: Final = tuple(field.name for field in msgspec.structs.fields(_Claims) if field.required)
+
+_REASONS: Final = {
+    JoseReason.TOO_LONG: RejectionReason.TOO_LONG,
+    JoseReason.UNSUPPORTED_ALGORITHM: RejectionReason.ALGORITHM,
+    JoseReason.ALGORITHM_NOT_ALLOWED: RejectionReason.ALGORITHM,
+    JoseReason.KEY_MISMATCH: RejectionReason.ALGORITHM,
+    JoseReason.CRITICAL_HEADER: RejectionReason.CRITICAL_HEADER,
+    JoseReason.EMBEDDED_KEY: RejectionReason.EMBEDDED_KEY,
+    JoseReason.UNKNOWN_KEY: RejectionReason.UNKNOWN_KEY,
+    JoseReason.BAD_SIGNATURE: RejectionReason.BAD_SIGNATURE,
+}
+
+
+def check_access_token(raw: str, keys: KeySet, policy: Policy, now: EpochSeconds) -> AccessToken:
+    """Check an access token as RFC 9068 §4 says: form, ``typ``, signature, issuer, audience, times, required claims.
+
+    Returns: the verified token.
+    Raises: TokenRejected; never another exception, whatever ``raw`` is.
+    Does not ask whether it was revoked, nor whether its scopes suffice.
+    """
+    try:
+        parsed = jws.parse(raw, max_length=policy.max_length)
+        typ = parsed.header.get("typ", "")
+        # RFC 9068 §4: the resource server MUST verify that typ is at+jwt and reject tokens carrying any other value;
+        # otherwise an ID token or a logout token, signed by the same issuer, would open the resource.
+        if typ not in policy.typ and typ.lower() not in policy.typ:
+            raise TokenRejected(RejectionReason.WRONG_TYPE)
+        verified = jws.verify_parsed(parsed, keys, algorithms=policy.algorithms)
+        members = strict_json.decode_object(verified.payload)
+    except JoseError as error:
+        reason = _REASONS.get(error.reason, RejectionReason.MALFORMED)  # type: ignore[call-overload]
+        raise TokenRejected(reason) from None
+    claims = _typed(members)
+    _check_claims(claims, policy, now)
+    for name in policy.required_claims:
+        if members.get(name) is None:
+            raise TokenRejected(RejectionReason.MISSING_CLAIM)
+    return AccessToken(
+        claims.sub,
+        claims.iss,
+        (claims.aud,) if isinstance(claims.aud, str) else claims.aud,
+        claims.client_id,
+        _scope(claims.scope),
+        claims.exp,
+        claims.iat,
+        claims.jti,
+        claims.sid,
+        claims.rev,
+        claims.roles,
+        claims.permissions,
+        claims.tenant,
+        claims.auth_time,
+        claims.acr,
+        claims.amr,
+        claims.nbf,
+        verified.key.kid,
+        verified.payload,
+    )
+
+
+def check_privileges(token: AccessToken, scopes: Collection[str], roles: Collection[str]) -> None:
+    """Check that a verified token has all of these scopes and all of these roles.
+
+    Raises: TokenRejected ``insufficient_scope`` or ``insufficient_role``.
+    """
+    if scopes and not token.scope.issuperset(scopes):
+        raise TokenRejected(RejectionReason.INSUFFICIENT_SCOPE, scope=tuple(scopes))
+    if roles and not set(roles).issubset(token.roles):
+        raise TokenRejected(RejectionReason.INSUFFICIENT_ROLE)
+
+
+def _typed(members: dict[str, Any]) -> _Claims:
+    try:
+        return msgspec.convert(members, _Claims)
+    except msgspec.ValidationError:
+        missing = any(name not in members for name in _REQUIRED)
+        reason = RejectionReason.MISSING_CLAIM if missing else RejectionReason.BAD_CLAIM
+        raise TokenRejected(reason) from None
+
+
+def _check_claims(claims: _Claims, policy: Policy, now: EpochSeconds) -> None:
+    if claims.iss != policy.issuer:
+        raise TokenRejected(RejectionReason.ISSUER)
+    audiences = policy.audiences
+    if claims.aud not in audiences if isinstance(claims.aud, str) else audiences.isdisjoint(claims.aud):
+        raise TokenRejected(RejectionReason.AUDIENCE)
+    leeway = policy.leeway
+    # RFC 7519 §4.1.4: on or after exp it MUST NOT be accepted. At the very second it is over.
+    if now >= claims.exp + leeway:
+        raise TokenRejected(RejectionReason.EXPIRED)
+    if claims.nbf is not None and now < claims.nbf - leeway:
+        raise TokenRejected(RejectionReason.NOT_YET_VALID)
+    if now < claims.iat - leeway:
+        raise TokenRejected(RejectionReason.ISSUED_IN_FUTURE)
+    # RFC 9449 §7.2, RFC 8705 §3: a bound token used as a plain bearer token is a stolen one.
+    if claims.cnf is not None:
+        raise TokenRejected(RejectionReason.BOUND)
+
+
+@lru_cache(maxsize=1024)
+def _scope(text: str) -> frozenset[str]:
+    """Scope texts repeat from token to token; only those out of verified tokens come here."""
+    if not text:
+        return frozenset()
+    try:
+        return frozenset(parse_scope(text))
+    except OAuthError:
+        raise TokenRejected(RejectionReason.BAD_CLAIM) from None

@@ -1,0 +1,111 @@
+"""Why a token is refused, and why a verifier cannot say.
+
+Writes no answer: adapters turn these into status and challenge. No message holds any part of a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from watchword.oauth.names import ErrorCode
+
+
+class RejectionReason(StrEnum):
+    """Why a token was rejected: a closed list of stable names, fit for the label of a metric."""
+
+    TOO_LONG = "too_long"
+    MALFORMED = "malformed"
+    """Not a compact JWS whose header and payload are JSON objects with each member once."""
+    WRONG_TYPE = "wrong_type"
+    """``typ`` does not say access token: an ID token, a logout token, a proof (RFC 9068 §4)."""
+    ALGORITHM = "algorithm"
+    CRITICAL_HEADER = "critical_header"
+    EMBEDDED_KEY = "embedded_key"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    MISSING_CLAIM = "missing_claim"
+    BAD_CLAIM = "bad_claim"
+    """A claim has the wrong type or an impossible value."""
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    ISSUED_IN_FUTURE = "issued_in_future"
+    BOUND = "bound"
+    """It is bound to a key or certificate (``cnf``) whose possession was not proven (RFC 9449 §7.2, RFC 8705 §3)."""
+    REVOKED = "revoked"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    INSUFFICIENT_ROLE = "insufficient_role"
+
+
+DESCRIPTIONS: Final[Mapping[RejectionReason, str]] = MappingProxyType(
+    {
+        RejectionReason.TOO_LONG: "the access token is too long",
+        RejectionReason.MALFORMED: "the access token is malformed",
+        RejectionReason.WRONG_TYPE: "the token is not an access token",
+        RejectionReason.ALGORITHM: "the access token is signed with an algorithm that is not accepted",
+        RejectionReason.CRITICAL_HEADER: "the access token asks for an extension that is not understood",
+        RejectionReason.EMBEDDED_KEY: "the access token brings a key of its own",
+        RejectionReason.UNKNOWN_KEY: "the access token is signed with an unknown key",
+        RejectionReason.BAD_SIGNATURE: "the signature of the access token is wrong",
+        RejectionReason.MISSING_CLAIM: "the access token lacks a required claim",
+        RejectionReason.BAD_CLAIM: "the access token holds a claim of the wrong type",
+        RejectionReason.ISSUER: "the access token is from another issuer",
+        RejectionReason.AUDIENCE: "the access token is meant for another audience",
+        RejectionReason.EXPIRED: "the access token has expired",
+        RejectionReason.NOT_YET_VALID: "the access token is not valid yet",
+        RejectionReason.ISSUED_IN_FUTURE: "the access token was issued in the future",
+        RejectionReason.BOUND: "the access token is bound to a key whose possession was not proven",
+        RejectionReason.REVOKED: "the access token was revoked",
+        RejectionReason.INSUFFICIENT_SCOPE: "the access token lacks a scope that is required here",
+        RejectionReason.INSUFFICIENT_ROLE: "the access token lacks a role that is required here",
+    }
+)
+"""What a client is told; the same text for every token rejected for the same reason."""
+
+_INSUFFICIENT: Final = frozenset({RejectionReason.INSUFFICIENT_SCOPE, RejectionReason.INSUFFICIENT_ROLE})
+
+
+class TokenRejected(Exception):  # noqa: N818 - a finding about the token, not a failure of the code
+    """A token was looked at and is not good here.
+
+    ``reason`` is for metrics, ``description`` for the client, ``scope`` names the scopes that were required (only with
+    ``insufficient_scope``).
+    """
+
+    def __init__(self, reason: RejectionReason, description: str | None = None, *, scope: tuple[str, ...] = ()) -> None:
+        self.reason = RejectionReason(reason)
+        self.description = DESCRIPTIONS[self.reason] if description is None else description
+        self.scope = scope
+        super().__init__(self.reason.value, self.description)
+
+    def __str__(self) -> str:
+        return self.description
+
+    @property
+    def error(self) -> ErrorCode:
+        """The error code of RFC 6750 §3.1: ``invalid_token`` (401) or ``insufficient_scope`` (403)."""
+        return ErrorCode.INSUFFICIENT_SCOPE if self.reason in _INSUFFICIENT else ErrorCode.INVALID_TOKEN
+
+
+class VerifierUnavailable(Exception):  # noqa: N818 - a state of the verifier, which callers answer with 503
+    """The verifier cannot tell good from bad just now; the token may be either. To be answered 503 with
+    ``Retry-After``, never 401: the client's token is not at fault."""  # noqa: D209
+
+    retry_after: int
+    """Seconds after which asking again is sensible."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class KeysUnavailable(VerifierUnavailable):
+    """No key of the issuer is at hand: never fetched, or last fetched too long ago."""
+
+
+class RevocationViewStale(VerifierUnavailable):
+    """The view of revocations is older than ``max_staleness``, or full, and the policy is to refuse."""

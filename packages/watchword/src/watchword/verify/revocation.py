@@ -1,0 +1,215 @@
+"""The local view of what was revoked, and the one question it answers: is this token cut off, and by what?
+
+Fetches nothing (``feed`` does) and knows no policy: how old the view may be is decided by the verifier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal, NamedTuple, Protocol, TypeAlias, get_args
+
+import msgspec
+
+from watchword.clock import Clock, system_clock
+
+Axis: TypeAlias = Literal["token", "session", "family", "account", "client", "tenant", "key", "everything"]
+"""What a cut-off is about; beside it stands a jti, sid, family id, sub, client_id, tenant, kid or ''."""
+
+DEFAULT_MAX_ENTRIES: Final = 1_000_000
+_SLOT_SECONDS: Final = 16
+_MAX_LIFETIME: Final = 400 * 86_400
+_Position: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Value: TypeAlias = Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class CutOff(msgspec.Struct, frozen=True, gc=False):
+    """One revocation as the feed tells it.
+
+    On the axes token, session, family and key it kills absolutely. On account, client, tenant and everything it kills
+    a token when ``token.rev < position and not (token.sid == spares and token.rev >= floor)``.
+    """
+
+    position: _Position
+    axis: Axis
+    value: _Value
+    expires_in: Annotated[float, msgspec.Meta(ge=0, le=_MAX_LIFETIME)]
+    """Seconds from now until the last token it could kill has expired."""
+    spares: _Value | None = None
+    floor: _Position = 0
+
+
+class Revocable(Protocol):
+    """What a token, or a URL bound to a session, tells about itself."""
+
+    @property
+    def jti(self) -> str | None: ...
+    @property
+    def sid(self) -> str | None: ...
+    @property
+    def sub(self) -> str | None: ...
+    @property
+    def client_id(self) -> str | None: ...
+    @property
+    def tenant(self) -> str | None: ...
+    @property
+    def kid(self) -> str | None: ...
+    @property
+    def rev(self) -> int | None: ...
+
+
+class _UpTo(NamedTuple):
+    """A cut-off up to a position of the log."""
+
+    position: int
+    spares: str | None
+    floor: int
+
+
+class _Ends:
+    """The values of one axis, and when each may be forgotten, in slots of 16 seconds."""
+
+    __slots__ = ("_due", "_slots", "until")
+
+    def __init__(self) -> None:
+        self.until: dict[str, int] = {}
+        self._due: dict[int, list[str]] = {}
+        self._slots: dict[int, int] = {}  # one int object a slot, shared by its entries: 32 bytes less for each
+
+    def put(self, value: str, slot: int) -> bool:
+        """Keep a value at least until a slot is over. Returns: whether it is new."""
+        known = self.until.get(value)
+        if known is None or known < slot:
+            self.until[value] = self._slots.setdefault(slot, slot)
+            self._due.setdefault(slot, []).append(value)
+        return known is None
+
+    def take_due(self, now_slot: float) -> list[str]:
+        """Forget what is due. Returns: the values forgotten."""
+        forgotten = []
+        for slot in [slot for slot in self._due if slot <= now_slot]:
+            self._slots.pop(slot, None)
+            for value in self._due.pop(slot):
+                if self.until.get(value) == slot:  # else it was prolonged, and stands in a later slot too
+                    del self.until[value]
+                    forgotten.append(value)
+        return forgotten
+
+
+class RevocationView:
+    """Live cut-offs, keyed by axis and value.
+
+    One thread writes (`apply`, `prune`), any number may ask. Entries are added, merged and, once nothing is left that
+    they could kill, pruned; never evicted. `merge` is a union, so order and repetition of entries do not matter: an
+    old page applied late takes nothing back.
+    """
+
+    def __init__(
+        self, *, clock: Clock = system_clock, max_entries: int = DEFAULT_MAX_ENTRIES, grace: float = 60.0
+    ) -> None:
+        """Make an empty view. ``grace``: seconds an entry is kept beyond its time, the verifier's leeway at least."""
+        self._clock = clock
+        self._max_entries = max_entries
+        self._grace = grace
+        self._ends: dict[Axis, _Ends] = {axis: _Ends() for axis in get_args(Axis)}
+        self._up_to: dict[Axis, dict[str, _UpTo]] = {"account": {}, "client": {}, "tenant": {}, "everything": {}}
+        self._tokens = self._ends["token"].until
+        self._sessions = self._ends["session"].until
+        self._keys = self._ends["key"].until
+        self._accounts, self._clients = self._up_to["account"], self._up_to["client"]
+        self._tenants, self._everything = self._up_to["tenant"], self._up_to["everything"]
+        self.version = 0
+        """Grows with every change that could kill a token; never goes back."""
+        self.full = False
+        """Whether cut-offs had to be left out for want of room. Then the view must not be trusted."""
+
+    def __len__(self) -> int:
+        return sum(len(ends.until) for ends in self._ends.values())
+
+    def apply(self, entries: Iterable[CutOff]) -> bool:
+        """Merge cut-offs into the view.
+
+        Returns: False if at least one had to be left out because the view is full; then bring the same entries again
+        after `prune`.
+        """
+        now = self._clock.monotonic()
+        room = self._max_entries - len(self)
+        complete, changed = True, False
+        for entry in entries:
+            ends = self._ends[entry.axis]
+            # "everything" is one entry for good, and the one that must never be refused.
+            if room <= 0 and entry.value not in ends.until and entry.axis != "everything":
+                complete = False
+                continue
+            slot = math.ceil((now + entry.expires_in + self._grace) / _SLOT_SECONDS)
+            up_to = self._up_to.get(entry.axis)
+            # The cut-off first and its end after it, so that no reader and no prune finds the one without the other.
+            changed |= up_to is not None and _enter(up_to, entry)
+            if ends.put(entry.value, slot):
+                room -= 1
+                changed = True
+        # After the entries, never before: whoever sees the new version must see them too.
+        self.version += changed
+        self.full = not complete
+        return complete
+
+    def prune(self) -> int:
+        """Forget cut-offs that have nothing left to kill. Returns: how many."""
+        now_slot = self._clock.monotonic() / _SLOT_SECONDS
+        forgotten = 0
+        for axis, ends in self._ends.items():
+            values = ends.take_due(now_slot)
+            forgotten += len(values)
+            up_to = self._up_to.get(axis)
+            if up_to is not None:
+                for value in values:
+                    del up_to[value]
+        return forgotten
+
+    def kills(self, token: Revocable) -> Axis | None:
+        """Whether the token is cut off. Returns: by which axis, or None. Does not look at the age of the view."""
+        if token.jti in self._tokens:
+            return "token"
+        if token.sid in self._sessions:
+            return "session"
+        if token.kid in self._keys:
+            return "key"
+        if (cut := self._accounts.get(token.sub)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
+            return "account"
+        if self._clients and (cut := self._clients.get(token.client_id)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
+            return "client"
+        if self._tenants and (cut := self._tenants.get(token.tenant)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
+            return "tenant"
+        if self._everything and (cut := self._everything.get("")) is not None and _reaches(cut, token):
+            return "everything"
+        return None
+
+    def kills_family(self, family: str) -> bool:
+        """Whether a refresh family was cut off; access tokens do not name theirs."""
+        return family in self._ends["family"].until
+
+
+def _enter(up_to: dict[str, _UpTo], entry: CutOff) -> bool:
+    new = _UpTo(entry.position, entry.spares, min(entry.floor, entry.position))
+    old = up_to.get(entry.value)
+    if old is not None:
+        new = merge(old, new)
+    up_to[entry.value] = new
+    return new != old
+
+
+def _reaches(cut: _UpTo, token: Revocable) -> bool:
+    # A token that does not say when it was issued is older than any cut-off.
+    rev = -1 if token.rev is None else token.rev
+    return rev < cut.position and not (cut.spares is not None and token.sid == cut.spares and rev >= cut.floor)
+
+
+def merge(one: _UpTo, other: _UpTo) -> _UpTo:
+    """The cut-off that kills exactly what either kills.
+
+    The higher position decides for every session but the spared one; for that one, the lower entry kills up to its own
+    position, unless it spares the same session, and then up to its floor.
+    """
+    high, low = (one, other) if one.position >= other.position else (other, one)
+    reach = low.floor if low.spares == high.spares else low.position
+    return _UpTo(high.position, high.spares, max(high.floor, reach))
