@@ -57,6 +57,9 @@ class Server(Section):
     trusted_proxies: Networks = _of(
         (), "Networks whose `Forwarded` and `X-Forwarded-*` headers are believed. All others are ignored.", "CIDR"
     )
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = _of(
+        "x-forwarded-for", "The one forwarding header that the trusted proxy writes itself; the other is ignored."
+    )
     max_body_bytes: int = _of(65536, "Longest request body accepted; longer is answered 413.", "bytes", ge=1024)
     request_timeout: Seconds = _of(30, "A request not answered by then is given up (503).", "seconds", gt=0, le=600)
     body_timeout: Seconds = _of(10, "A body not received whole by then is answered 408.", "seconds", gt=0, le=600)
@@ -181,6 +184,7 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = _of("info", "Least severity written.")
     format: Literal["json", "console"] = _of("json", "One JSON object a line, or text for people.")
+    requests: bool = _of(default=True, description="Whether every request gets a line (never with its query).")
 
 
 class Playground(Section):

@@ -1,0 +1,166 @@
+"""Request bodies, read strictly: size, time, media type, and JSON or form data with only one meaning.
+
+Knows no endpoint: the shape wanted is a msgspec Struct of the caller. Fields are judged in fields.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from watchword.jose import strict_json
+from watchword.jose.errors import JoseError, Reason
+
+from watchword_server.web.fields import convert
+from watchword_server.web.problem import ProblemError
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+_CLOSE = {"connection": "close"}
+"""A body left unread cannot be followed by another request on the same connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How much body is read, and for how long: bytes, seconds, levels of JSON, form parameters."""
+
+    max_bytes: int = 65_536
+    timeout: float = 10.0
+    max_depth: int = 16
+    max_parameters: int = 64
+
+
+DEFAULT_LIMITS = BodyLimits()
+
+
+async def read_body(request: Request, limits: BodyLimits = DEFAULT_LIMITS) -> bytes:
+    """The whole body.
+
+    Raises ProblemError 413 as soon as more than ``max_bytes`` are announced or received, 408 when it is not there in
+    ``timeout`` seconds, 415 for a compressed one. starlette.requests.ClientDisconnect passes through.
+    """
+    headers = request.headers
+    if headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise ProblemError(415, "unsupported_encoding", "The body must not be compressed.", headers=_CLOSE)
+    announced = headers.get("content-length", "0")
+    if announced.isascii() and announced.isdigit() and (len(announced) > 15 or int(announced) > limits.max_bytes):
+        raise _too_large(limits)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.timeout):
+            async for chunk in request.stream():
+                if len(body) + len(chunk) > limits.max_bytes:
+                    raise _too_large(limits)
+                body += chunk
+    except TimeoutError:
+        detail = f"The body was not received within {limits.timeout:g} seconds."
+        raise ProblemError(408, "body_timeout", detail, headers=_CLOSE) from None
+    return bytes(body)
+
+
+def _too_large(limits: BodyLimits) -> ProblemError:
+    detail = f"The body is longer than {limits.max_bytes} bytes."
+    return ProblemError(413, "body_too_large", detail, headers=_CLOSE)
+
+
+def _require_media_type(request: Request, wanted: str) -> None:
+    """Exactly one Content-Type, of the wanted type, in UTF-8 if it names a charset."""
+    given = request.headers.getlist("content-type")
+    media_type, _, parameters = given[0].partition(";") if len(given) == 1 else ("", "", "")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != wanted or charset not in {"", "charset=utf-8"}:
+        raise ProblemError(415, "unsupported_media_type", f"The body must be {wanted} in UTF-8.", headers=_CLOSE)
+
+
+async def read_json(request: Request, shape: type[Shape], limits: BodyLimits = DEFAULT_LIMITS) -> Shape:
+    """The body as a value of ``shape``.
+
+    Raises ProblemError 415 (not ``application/json``), 413, 408; 400 for what is not one JSON object with one meaning
+    (invalid UTF-8, duplicate members, NaN, too deep); 422 with one entry for every missing, unknown or wrong field.
+    """
+    _require_media_type(request, "application/json")
+    return convert(decode_json(await read_body(request, limits), limits), shape)
+
+
+async def read_optional_json(request: Request, shape: type[Shape], limits: BodyLimits = DEFAULT_LIMITS) -> Shape | None:
+    """As ``read_json``, but None when there is no body at all (whatever the Content-Type)."""
+    raw = await read_body(request, limits)
+    if not raw:
+        return None
+    _require_media_type(request, "application/json")
+    return convert(decode_json(raw, limits), shape)
+
+
+def decode_json(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """One JSON object with one meaning. Raises ProblemError 400."""
+    if not raw:
+        raise ProblemError(400, "body_missing", "A JSON object is expected in the body.")
+    try:
+        return strict_json.decode_object(raw, max_depth=limits.max_depth, max_bytes=limits.max_bytes)
+    except JoseError as refused:
+        raise ProblemError(400, "invalid_json", _JSON_FAULTS.get(refused.reason, _NOT_JSON)) from None
+
+
+_NOT_JSON = "The body is not a JSON object in UTF-8."
+_JSON_FAULTS: dict[str, str] = {
+    Reason.DUPLICATE_MEMBER: "The body names a member twice.",
+    Reason.TOO_DEEP: "The body is nested too deeply.",
+}
+
+
+async def read_form(request: Request, limits: BodyLimits = DEFAULT_LIMITS) -> dict[str, str]:
+    """The parameters of a form body (RFC 6749 Appendix B).
+
+    Raises ProblemError 415, 413, 408, and 400 as ``parse_form``; web.errors turns them into OAuth errors for endpoints
+    of OAuth.
+    """
+    _require_media_type(request, "application/x-www-form-urlencoded")
+    return parse_form(await read_body(request, limits), max_parameters=limits.max_parameters)
+
+
+def parse_form(raw: bytes, *, max_parameters: int = 64) -> dict[str, str]:
+    """Parameters of ``application/x-www-form-urlencoded`` (a body, or a query string).
+
+    A parameter without a value counts as left out; none may come twice (RFC 6749 §3.1, §3.2), even so.
+    Raises ProblemError 400: a duplicate, too many, bytes that are not ASCII, a broken percent escape, invalid UTF-8,
+    a control character in a name.
+    """
+    if not raw:
+        return {}
+    if not raw.isascii() or raw.count(b"&") >= max_parameters:
+        raise ProblemError(400, "invalid_form", "The form has too many parameters, or bytes that are not ASCII.")
+    found: dict[str, str] = {}
+    for part in raw.split(b"&"):
+        name, _, value = part.partition(b"=")
+        key = _unquote(name)
+        if key in found:
+            raise ProblemError(400, "duplicate_parameter", "A parameter is given more than once.")
+        if part:
+            found[key] = _unquote(value)
+    return {key: value for key, value in found.items() if value}
+
+
+def _unquote(raw: bytes) -> str:
+    raw = raw.replace(b"+", b" ")
+    if b"%" in raw:
+        head, *parts = raw.split(b"%")
+        try:
+            raw = head + b"".join(_octet(part[:2]) + part[2:] for part in parts)
+        except ValueError:
+            raise ProblemError(400, "invalid_form", "The form has a broken percent escape.") from None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ProblemError(400, "invalid_form", "The form is not UTF-8.") from None
+
+
+_HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
+
+
+def _octet(digits: bytes) -> bytes:
+    if len(digits) != 2 or not _HEXADECIMAL.issuperset(digits):
+        raise ValueError
+    return bytes((int(digits, 16),))

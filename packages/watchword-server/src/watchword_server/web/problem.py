@@ -1,0 +1,108 @@
+"""Problem details (RFC 9457), the errors of first-party JSON calls.
+
+Says how a problem looks, not which exception becomes which; errors.py does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from watchword_server.web.correlation import correlation_id
+
+MEDIA_TYPE = "application/problem+json"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field. ``field`` is dotted (``address.0.city``); ``code`` is stable, ``detail`` for people."""
+
+    field: str
+    code: str
+    detail: str
+
+    @property
+    def pointer(self) -> str:
+        """The field as a JSON Pointer in a URI fragment (RFC 6901 §6)."""
+        parts = (part.replace("~", "~0").replace("/", "~1") for part in self.field.split("."))
+        return "#/" + "/".join(parts)
+
+
+class ProblemError(Exception):
+    """An expected refusal of a first-party call. ``code`` is stable and part of the contract.
+
+    ``detail`` is for the client and must hold no secret. Extra members (``reason``, ``challenge``) go in ``extra``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def response(self) -> Response:
+        """The answer for this problem."""
+        return problem_response(
+            self.status, self.code, self.detail, errors=self.errors, headers=self.headers, **self.extra
+        )
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    **extra: Any,
+) -> Response:
+    """A problem document: ``type``, ``title``, ``status``, ``detail`` (RFC 9457 §3.1), ``code``, ``correlation_id``.
+
+    ``errors`` has one entry a field. Never cached. Extra members cannot replace the standard ones.
+    """
+    body: dict[str, Any] = extra | {
+        "type": f"urn:watchword:problem:{code}",
+        "title": _title(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if reference := correlation_id():
+        body["correlation_id"] = reference
+    if errors:
+        body["errors"] = [
+            {"field": error.field, "code": error.code, "detail": error.detail, "pointer": error.pointer}
+            for error in errors
+        ]
+    return Response(
+        _encode(body), status, headers={"cache-control": "no-store", **(headers or {})}, media_type=MEDIA_TYPE
+    )
+
+
+def invalid(errors: Sequence[FieldError]) -> ProblemError:
+    """422: the body is JSON of the right kind, but some fields are not acceptable."""
+    return ProblemError(422, "invalid_fields", "Some fields are not acceptable.", errors=errors)
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

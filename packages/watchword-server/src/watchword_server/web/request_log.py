@@ -1,0 +1,61 @@
+"""One line of the log a request, and the id that ties answer and lines together.
+
+Never writes query strings, bodies or headers: secrets travel in all three.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from watchword.clock import Clock, system_clock
+
+from watchword_server.web import correlation
+from watchword_server.web.client_address import client_address
+
+_log = logging.getLogger("watchword_server.requests")
+_HEADER = correlation.HEADER.encode()
+
+
+class RequestLog:
+    """ASGI middleware, the outermost but for ClientAddress. ``quiet``: paths not worth a line (health checks)."""
+
+    def __init__(
+        self, app: ASGIApp, *, enabled: bool = True, quiet: Iterable[str] = (), clock: Clock = system_clock
+    ) -> None:
+        self._app = app
+        self._enabled = enabled
+        self._quiet = frozenset(quiet)
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        reference = correlation.begin().encode()
+        started = self._clock.monotonic()
+        status = 0
+
+        async def tagging(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (_HEADER, reference)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tagging)
+        finally:
+            if self._enabled and scope["path"] not in self._quiet and _log.isEnabledFor(logging.INFO):
+                milliseconds = round((self._clock.monotonic() - started) * 1000, 2)
+                _log.info(
+                    "request",
+                    extra={
+                        "method": scope["method"],
+                        "path": scope["path"],
+                        "status": status,
+                        "milliseconds": milliseconds,
+                        "address": client_address(scope),
+                    },
+                )
