@@ -27,6 +27,7 @@ from watchword_server.store.records import (
     CutOff,
     CutOffBatch,
     Failures,
+    Family,
     FamilyView,
     KeyState,
     NewAccount,
@@ -42,7 +43,13 @@ from watchword_server.store.records import (
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be reached or written; nothing was done. Answered 503."""
+    """The database cannot be reached or written; nothing was done. Answered 503.
+
+    When the connection was lost while an act was being committed it may have been done: whole, or not at all."""
+
+
+class SchemaMismatch(Exception):
+    """The database's schema is older or newer than this program; says which, and what to do."""
 
 
 class Accounts(Protocol):
@@ -122,6 +129,10 @@ class Families(Protocol):
 
     async def family(self, family_id: str) -> FamilyView | None:
         """Everything a refresh decides on, from one statement."""
+        ...
+
+    async def families_of(self, sid: str) -> Sequence[Family]:
+        """The families of a session that are on record, newest first, dead ones included."""
         ...
 
     async def advance_refresh(
@@ -229,8 +240,8 @@ class Upkeep(Protocol):
     """Opening, closing, sweeping."""
 
     async def open(self, *, migrate: bool) -> None:
-        """Connect. With `migrate`, bring the schema up to date under a lock; else fail, naming `watchword migrate`, when
-        it is not."""
+        """Connect. With `migrate`, bring the schema up to date under a lock; else raise SchemaMismatch, naming
+        `watchword migrate`, when it is not. Raises SchemaMismatch also for a schema newer than this program."""
         ...
 
     async def close(self) -> None:
