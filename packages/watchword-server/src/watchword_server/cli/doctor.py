@@ -10,14 +10,15 @@ from collections import Counter
 from typing import Any
 
 import typer
+from watchword.clock import system_clock
 
-from watchword_server.cli.failures import FAILED, CommandFailed
+from watchword_server.cli.failures import FAILED
 from watchword_server.cli.findings import Finding, settings_findings
-from watchword_server.cli.given import given_of
+from watchword_server.cli.given import given_of, missing_database, opened_store
 from watchword_server.cli.output import JsonFlag, clean, emit_json
 from watchword_server.settings.load import Loaded
 from watchword_server.settings.problems import SettingsError
-from watchword_server.store.port import StoreUnavailable
+from watchword_server.store.port import SchemaMismatch, StoreUnavailable
 
 _COLOURS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
 
@@ -49,20 +50,17 @@ def _sound(findings: list[Finding]) -> bool:
 
 
 async def _look_into_store(loaded: Loaded) -> list[Finding]:
-    from watchword.clock import system_clock  # noqa: PLC0415
+    from watchword_server.cli.store_findings import store_findings  # noqa: PLC0415 - cryptography; `--help` does without
 
-    from watchword_server.cli.opened import opened_store, store_exists  # noqa: PLC0415 - heavy; `--help` does without
-    from watchword_server.cli.store_findings import store_findings  # noqa: PLC0415
-
-    if not store_exists(loaded.settings):
+    if missing_database(loaded.settings) is not None:
         return [Finding("ok", "store", "not there yet: it is made at the first start")]
     try:
         async with opened_store(loaded.settings, migrate=False) as store:
             return await store_findings(store, loaded.settings, system_clock)
+    except SchemaMismatch as mismatch:
+        return [Finding("fail", "store", str(mismatch), "watchword migrate, with the server's own version")]
     except StoreUnavailable as lost:
         return [Finding("fail", "store", str(lost), "see that the database runs and store.url is right")]
-    except CommandFailed as failed:
-        return [Finding("fail", "store", str(failed), failed.mend)]
 
 
 def _json(finding: Finding) -> dict[str, Any]:

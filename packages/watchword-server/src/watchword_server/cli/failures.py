@@ -5,6 +5,7 @@ Does not print tables or results; output.py does.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from typer.core import TyperGroup
 
 from watchword_server.cli.output import clean
 from watchword_server.settings.problems import SettingsError
-from watchword_server.store.port import StoreUnavailable
+from watchword_server.store.port import SchemaMismatch, StoreUnavailable
 
 FAILED = 1
 MISUSED = 2
@@ -57,12 +58,13 @@ class Commands(TyperGroup):
             complain(str(refused))
             return MISUSED
         except StoreUnavailable as lost:
-            complain(
-                f"the store cannot be used: {lost}", "see that the database runs, and store.url: watchword config show"
-            )
+            complain(f"the store cannot be used: {lost}", "see that the database runs: watchword doctor")
+            return FAILED
+        except SchemaMismatch as mismatch:
+            complain(str(mismatch))
             return FAILED
         except Exception as fault:  # noqa: BLE001 - the last resort before a person
-            return _unexpected(fault)
+            return _known(fault) or _unexpected(fault)
         return returned if isinstance(returned, int) else 0
 
 
@@ -73,6 +75,18 @@ def _misused(misuse: Any) -> int:
     path = misuse.ctx.command_path if getattr(misuse, "ctx", None) else "watchword"
     complain(misuse.format_message(), f"{path} --help")
     return int(misuse.exit_code)
+
+
+def _known(fault: Exception) -> int | None:
+    """Errors whose modules are too heavy to import before one of them is met."""
+    if "watchword_server.keys.sealing" not in sys.modules:
+        return None
+    from watchword_server.keys.sealing import MasterKeyError, SealError  # noqa: PLC0415
+
+    if not isinstance(fault, MasterKeyError | SealError):
+        return None
+    complain(str(fault), "watchword doctor")
+    return FAILED
 
 
 def _unexpected(fault: Exception) -> int:

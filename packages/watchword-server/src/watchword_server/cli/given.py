@@ -6,18 +6,22 @@ Composes nothing: app.py does. Holds the one place where the command line crosse
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from watchword_server.cli.failures import CommandFailed
 from watchword_server.settings.load import Loaded, load, process_environment
+from watchword_server.settings.tree import Settings
 from watchword_server.store.records import Origin
 
 if TYPE_CHECKING:
     from watchword_server.app import Services
+    from watchword_server.store.port import Store
 
 T = TypeVar("T")
 
@@ -48,8 +52,12 @@ def given_of(context: typer.Context) -> Given:
 
 
 def run_with_services(context: typer.Context, work: Callable[[Services], Awaitable[T]]) -> T:
-    """Open the services that the settings describe, do the work, close them."""
+    """Open the services that the settings describe, do the work, close them.
+
+    Raises CommandFailed when there is no store yet: a command given in the wrong place must not make one.
+    """
     settings = given_of(context).load().settings
+    require_store(settings)
 
     async def opened() -> T:
         from watchword_server.app import open_services  # noqa: PLC0415 - heavy; `--help` does without
@@ -58,3 +66,32 @@ def run_with_services(context: typer.Context, work: Callable[[Services], Awaitab
             return await work(services)
 
     return asyncio.run(opened())
+
+
+def require_store(settings: Settings) -> None:
+    """Raises CommandFailed when the store is a file that is not there."""
+    missing = missing_database(settings)
+    if missing is not None:
+        raise CommandFailed(
+            f"there is no store at {missing}",
+            "give --home or WATCHWORD_HOME of the server, start the server once, or make an empty store: watchword migrate",
+        )
+
+
+def missing_database(settings: Settings) -> Path | None:
+    """The SQLite file that the settings name, when it is not there."""
+    path = settings.store.url.removeprefix("sqlite:///")
+    return None if path == settings.store.url or Path(path).exists() else Path(path)
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, *, migrate: bool) -> AsyncIterator[Store]:
+    """The bare store, without keys and services."""
+    from watchword_server.store.open import store_from_url  # noqa: PLC0415 - drivers; `--help` does without
+
+    store = store_from_url(settings.store.url)
+    await store.open(migrate=migrate)
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -6,19 +6,23 @@ Holds no rule; keys/ring.py does. Never prints a private key.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from watchword_server.cli.failures import CommandFailed
 from watchword_server.cli.given import CLI, run_with_services
-from watchword_server.cli.output import JsonFlag, clean, emit_json, emit_rows, moment
+from watchword_server.cli.output import JsonFlag, clean, duration, emit_json, emit_rows, moment
 
 if TYPE_CHECKING:
     from watchword_server.app import Services
     from watchword_server.store.records import SigningKey
 
 app = typer.Typer(no_args_is_help=True, help="Signing keys: next, active, retired, distrusted.")
+
+
+Purpose = Literal["access_token", "refresh_mac"]
+"""Keys that rotate, by what they are for."""
 
 
 def _print(keys: Sequence[SigningKey], *, json_: bool) -> None:
@@ -57,11 +61,26 @@ def list_(context: typer.Context, json_: JsonFlag = False) -> None:
 
 
 @app.command()
-def rotate(context: typer.Context, json_: JsonFlag = False) -> None:
+def rotate(
+    context: typer.Context,
+    purpose: Annotated[
+        Purpose,
+        typer.Option(help="Which keys: those that sign access tokens, or those that authenticate refresh tokens."),
+    ] = "access_token",
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Even if verifiers may not know the next key yet.")
+    ] = False,
+    json_: JsonFlag = False,
+) -> None:
     """Make the announced next key the active one, and announce another. Running servers follow by themselves."""
 
     async def work(services: Services) -> Sequence[SigningKey]:
-        await services.keys.rotate(CLI)
+        from watchword_server.keys.ring import KeyNotAnnounced  # noqa: PLC0415
+
+        try:
+            await services.keys.rotate(purpose, CLI, at_once=at_once)
+        except KeyNotAnnounced as early:
+            raise CommandFailed(str(early), f"wait {duration(early.wait)}, or use --at-once") from None
         return await services.store.keys()
 
     _print(run_with_services(context, work), json_=json_)

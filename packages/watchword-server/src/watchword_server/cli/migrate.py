@@ -9,7 +9,7 @@ import asyncio
 
 import typer
 
-from watchword_server.cli.given import given_of
+from watchword_server.cli.given import given_of, opened_store
 from watchword_server.cli.output import JsonFlag, emit_json
 from watchword_server.settings.tree import Settings
 
@@ -27,7 +27,5 @@ def migrate(context: typer.Context, json_: JsonFlag = False) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    from watchword_server.cli.opened import opened_store  # noqa: PLC0415 - heavy; `--help` does without
-
     async with opened_store(settings, migrate=True):
         pass

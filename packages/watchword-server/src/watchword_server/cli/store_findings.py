@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from watchword.clock import Clock
 
+from watchword_server import entropy
 from watchword_server.cli.findings import Finding
 from watchword_server.cli.output import duration
+from watchword_server.keys.sealing import MasterKey, MasterKeyError, Sealer, SealError
 from watchword_server.settings.tree import Settings
 from watchword_server.store.records import Account, SigningKey
 
@@ -32,7 +34,9 @@ async def store_findings(store: Store, settings: Settings, clock: Clock) -> list
     asked = clock.now()
     batch = await store.cut_offs_after(None, limit=1)
     findings.append(_clock(batch.read_at, asked, clock.now()))
-    findings += _keys(await store.keys(), settings, batch.read_at)
+    keys = await store.keys()
+    findings += _keys(keys, settings, batch.read_at)
+    findings += _seals(keys, settings)
     findings.append(_administrator(await _administrators(store, settings)))
     return findings
 
@@ -65,6 +69,24 @@ def _keys(keys: Sequence[SigningKey], settings: Settings, now: float) -> list[Fi
         mend = "start the server, which announces one"
         findings.append(Finding("warn", "next key", "none is announced: an emergency change would be abrupt", mend))
     return findings
+
+
+def _seals(keys: Sequence[SigningKey], settings: Settings) -> list[Finding]:
+    """Whether the master key opens what the store keeps."""
+    try:
+        sealer = Sealer(
+            MasterKey.parse(settings.master_key.get_secret_value()), settings.environment, entropy.random_bytes
+        )
+        for key in keys:
+            if key.state != "distrusted":
+                sealer.open(key.sealed, purpose=key.purpose, name=key.kid)
+    except MasterKeyError as unfit:
+        return [Finding("fail", "sealed keys", str(unfit), "make one with: openssl rand -base64 33")]
+    except SealError as shut:
+        return [
+            Finding("fail", "sealed keys", str(shut), "give the master key and environment the store was made with")
+        ]
+    return [Finding("ok", "sealed keys", "the master key opens them")] if keys else []
 
 
 async def _administrators(store: Store, settings: Settings) -> list[Account]:
