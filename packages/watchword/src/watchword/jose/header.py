@@ -6,7 +6,6 @@ Looks at the header alone; keys and signatures are the business of ``jws``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import msgspec
 
 from watchword.jose import algorithms, base64url, strict_json
 from watchword.jose.errors import JoseError, Reason
+from watchword.jose.remembered import Remembered
 
 MAX_HEADER_LENGTH = 4096
 """Characters of an encoded header: room for an embedded RSA key, and little more."""
@@ -24,8 +24,6 @@ EMBEDDED: Final = ("jwk", "jku", "x5c", "x5u")
 """Parameters by which a token brings, or points to, a key of its own choice."""
 
 _STRINGS = ("alg", "kid", "typ", "cty", "jku", "x5u", "x5t", "x5t#S256")
-_CACHED_LENGTH = 1024
-_CACHED_HEADERS = 256
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -41,10 +39,9 @@ class Header(msgspec.Struct, frozen=True):
 
 
 # One token differs from the next in its payload; the header of an issuer's tokens stays the same until its key
-# changes. Keys of this dict are encoded headers, so that a hit costs one look-up and no decoding. It is bounded,
-# and holds only headers that passed all checks; strangers who fill it cost the next known token 3 µs.
-_remembered: dict[bytes, Header] = {}
-_remembering = Lock()
+# changes. A hit costs one look-up and no decoding. Only headers that passed all checks are kept, so a hit needs none;
+# strangers who fill the memory cost the next known token 5 µs.
+_remembered: Remembered[Header] = Remembered()
 
 
 def read_header(segment: bytes) -> Header:
@@ -60,11 +57,7 @@ def read_header(segment: bytes) -> Header:
         raise JoseError(Reason.TOO_LONG, f"header is longer than {MAX_HEADER_LENGTH} characters")
     raw = base64url.decode(segment)
     header = _check(strict_json.decode_object(raw, max_depth=MAX_HEADER_DEPTH))
-    if len(segment) <= _CACHED_LENGTH:
-        with _remembering:
-            if len(_remembered) >= _CACHED_HEADERS:
-                del _remembered[next(iter(_remembered))]
-            _remembered[segment] = header
+    _remembered.keep(segment, header)
     return header
 
 

@@ -16,12 +16,15 @@ from watchword.jose.algorithms import algorithm as row_of
 from watchword.jose.errors import JoseError, Reason
 from watchword.jose.header import EMBEDDED, read_header
 from watchword.jose.jwk import Key, KeySet
+from watchword.jose.remembered import Remembered
 
 MAX_TOKEN_LENGTH = 16_384
 """Characters of a token unless the caller says otherwise; HTTP servers seldom take longer headers."""
 
 _decode = base64url.decode
 _encode = base64url.encode_bytes
+
+_embedded_keys: Remembered[Key] = Remembered()
 
 
 class UnverifiedJws(msgspec.Struct, frozen=True):
@@ -133,10 +136,22 @@ def verify_with_embedded_key(
     jws = parse(token, max_length=max_length)
     if jws.embedded != "jwk" or any(name in jws.header for name in EMBEDDED[1:]):
         raise JoseError(Reason.EMBEDDED_KEY, "header does not hold its key in jwk alone")
-    key = Key.from_jwk(jws.header["jwk"])
-    if key.is_private:
-        raise JoseError(Reason.BAD_KEY, "header parameter jwk holds a private key")
+    if jws.algorithm not in algorithms:
+        raise _not_allowed(algorithms)
+    key = _embedded_key(jws)
     return verify_parsed(structs.replace(jws, embedded=None, kid=None), key, algorithms=algorithms)
+
+
+def _embedded_key(jws: UnverifiedJws) -> Key:
+    """The public key in ``jwk``; remembered, because a client proves possession of the same one each time."""
+    segment = jws.signing_input.partition(b".")[0]
+    key = _embedded_keys.get(segment)
+    if key is None:
+        key = Key.from_jwk(jws.header["jwk"])
+        if key.is_private:
+            raise JoseError(Reason.BAD_KEY, "header parameter jwk holds a private key")
+        _embedded_keys.keep(segment, key)
+    return key
 
 
 def _not_allowed(allowed: Collection[str]) -> Exception:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -43,21 +43,19 @@ def decode_object(raw: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MA
         raise JoseError(Reason.TOO_DEEP, f"JSON is nested deeper than {max_depth} levels")
     try:
         value = _decode(raw)
+        if not isinstance(value, dict):
+            raise JoseError(Reason.BAD_JSON, "JSON text is not an object")
+        _check_numbers(value)
         # Encoding is a function of the value, and a dict holds each name once: a text equal to the encoding of its
-        # own value therefore names nothing twice. That is the usual case, and costs a quarter of a second parser.
-        unambiguous = _encode(value) == raw
-    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError):
-        _refuse()
-    if not isinstance(value, dict):
-        raise JoseError(Reason.BAD_JSON, "JSON text is not an object")
-    _check_numbers(value)
-    if not unambiguous:
-        _check_members(raw)
+        # own value therefore names nothing twice. That is the usual case, and spares it a second, slower parser.
+        if _encode(value) != raw:
+            _check_members(raw)
+    except (msgspec.MsgspecError, ValueError):  # UnicodeDecodeError is a ValueError
+        raise JoseError(Reason.BAD_JSON, "text is not JSON in UTF-8") from None
+    except RecursionError:
+        # Only where a caller allows more depth than the interpreter does.
+        raise JoseError(Reason.TOO_DEEP, "JSON is nested deeper than can be read") from None
     return value
-
-
-def _refuse() -> NoReturn:
-    raise JoseError(Reason.BAD_JSON, "text is not JSON in UTF-8") from None
 
 
 def _depth(raw: bytes) -> int:
@@ -93,7 +91,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_members(raw: bytes) -> None:
     """Look for duplicate members with a parser that shows all of them."""
-    try:
-        json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
-        _refuse()
+    json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
