@@ -66,7 +66,7 @@ def redact(value: Any, *, depth: int = 0) -> Any:
         case str():
             return redact_text(value)
         case bytes() | bytearray() | memoryview():
-            return redact_text(bytes(value).decode("utf-8", "replace"))
+            return redact_text(_text(bytes(value)))
         case _ if depth >= _DEEPEST:
             return "…"
         case Mapping():
@@ -76,7 +76,14 @@ def redact(value: Any, *, depth: int = 0) -> Any:
                 else redact(item, depth=depth + 1)
                 for name, item in value.items()
             }
+        case (str() | bytes() as name, second) if is_secret_name(_text(name)):
+            # A pair as in raw ASGI headers: (b"cookie", b"...").
+            return [_text(name), REDACTED if second else second]
         case list() | tuple() | set() | frozenset():
             return [redact(item, depth=depth + 1) for item in value]
         case _:
             return redact_text(str(value))
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
