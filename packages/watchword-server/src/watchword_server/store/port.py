@@ -42,13 +42,14 @@ from watchword_server.store.records import (
 )
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(Exception):  # noqa: N818 - a state of the store, which callers answer with 503
     """The database cannot be reached or written; nothing was done. Answered 503.
 
-    When the connection was lost while an act was being committed it may have been done: whole, or not at all."""
+    When the connection was lost while an act was being committed it may have been done: whole, or not at all.
+    """
 
 
-class SchemaMismatch(Exception):
+class SchemaMismatch(Exception):  # noqa: N818 - a finding about the database, not a failure of the code
     """The database's schema is older or newer than this program; says which, and what to do."""
 
 
@@ -77,12 +78,14 @@ class Accounts(Protocol):
         self, account_id: str, *, old_hash: str | None, new_hash: str, spares: str | None, audit: AuditEvent
     ) -> bool:
         """Set a new password and cut the account off, sparing session `spares`. With `old_hash`: False, and nothing
-        done, unless that is still the hash (True for exactly one caller)."""
+        done, unless that is still the hash (True for exactly one caller).
+        """
         ...
 
     async def set_roles(self, account_id: str, roles: tuple[str, ...], audit: AuditEvent) -> Account | None:
         """Set the roles. When one is taken away, access tokens of the account are cut off; its sessions live on and
-        the next refresh brings the new roles. None: no such account."""
+        the next refresh brings the new roles. None: no such account.
+        """
         ...
 
     async def disable_account(self, account_id: str, audit: AuditEvent) -> bool:
@@ -99,28 +102,32 @@ class Sessions(Protocol):
 
     async def start_session(self, new: NewSession, audit: AuditEvent) -> bool:
         """Record the login and its family. False, and nothing recorded, when the account is disabled or unknown, or
-        was cut off after `new.rev`."""
+        was cut off after `new.rev`.
+        """
         ...
 
     async def session_view(self, sid: str, account_id: str, *, jti: str | None = None) -> SessionView | None:
         """None when there is no such session of that account. With `jti`, `alive` is False also when that token was cut
-        off on the token axis."""
+        off on the token axis.
+        """
         ...
 
-    async def list_sessions(self, account_id: str | None, *, after: str | None = None, limit: int = 100) -> Sequence[Session]:
+    async def list_sessions(
+        self, account_id: str | None, *, after: str | None = None, limit: int = 100
+    ) -> Sequence[Session]:
         """Living sessions only, newest first; of all accounts with None (then by sid, after that sid)."""
         ...
 
-    async def end_session(
-        self, sid: str, *, account_id: str | None, reason: str, audit: AuditEvent
-    ) -> bool:
+    async def end_session(self, sid: str, *, account_id: str | None, reason: str, audit: AuditEvent) -> bool:
         """End the session, its families, and its access tokens by one cut-off. With `account_id`, only a session of that
-        account. True for exactly one caller; False when dead already or unknown (then nothing is written)."""
+        account. True for exactly one caller; False when dead already or unknown (then nothing is written).
+        """
         ...
 
     async def end_all_sessions(self, account_id: str, *, spares: str | None, reason: str, audit: AuditEvent) -> int:
         """One cut-off on the account axis that ends all its sessions but `spares`, whatever their number, in one write.
-        Returns its position."""
+        Returns its position.
+        """
         ...
 
 
@@ -140,17 +147,17 @@ class Families(Protocol):
     ) -> bool:
         """Move to `from_generation + 1`: rotated_at becomes the store's time, refresh_count goes up, odd_count goes down by
         one (not under 0) unless odd_marked, and odd_marked is cleared. True for exactly one caller; False when the
-        generation has moved or the family or its session is ended."""
+        generation has moved or the family or its session is ended.
+        """
         ...
 
     async def mark_odd(self, family_id: str, *, generation: int, audit: AuditEvent, notice: NewNotice | None) -> bool:
         """Note an odd repeat: odd_marked is set and odd_count goes up. True for exactly one caller a generation; the
-        audit line and notice are written by that one only."""
+        audit line and notice are written by that one only.
+        """
         ...
 
-    async def revoke_family(
-        self, family_id: str, *, reason: str, audit: AuditEvent, notice: NewNotice | None
-    ) -> bool:
+    async def revoke_family(self, family_id: str, *, reason: str, audit: AuditEvent, notice: NewNotice | None) -> bool:
         """Cut off the family and its session, access tokens included. True for exactly one caller."""
         ...
 
@@ -164,17 +171,20 @@ class Revocations(Protocol):
         self, axis: Axis, value: str, *, spares: str | None, ends_families: bool, cause: str, audit: AuditEvent
     ) -> CutOff:
         """Write one cut-off. `ends_families`: on account, client, tenant and everything, refresh families with an older
-        `rev` are dead too (for good); else only access tokens die. At most one entry an axis and value lives in the log."""
+        `rev` are dead too (for good); else only access tokens die. At most one entry an axis and value lives in the log.
+        """
         ...
 
     async def cut_offs_after(self, cursor: Cursor | None, *, limit: int) -> CutOffBatch:
         """Entries after the cursor in order of position, read in one snapshot; from the start when the cursor is None,
-        of another epoch, ahead of the head, or its chain does not match (`snapshot` is then True)."""
+        of another epoch, ahead of the head, or its chain does not match (`snapshot` is then True).
+        """
         ...
 
     async def declare_lifetime(self, token_class: str, seconds: float) -> float:
         """Remember the longest lifetime ever in force for a class of tokens; returns it. Cut-offs are kept that long,
-        plus leeway."""
+        plus leeway.
+        """
         ...
 
 
@@ -185,12 +195,14 @@ class Keys(Protocol):
 
     async def add_key(self, key: SigningKey, *, unless_state: KeyState | None, audit: AuditEvent) -> bool:
         """Add it; with `unless_state`, only if no key of the same purpose and algorithm is in that state (True for
-        exactly one of several racing processes)."""
+        exactly one of several racing processes).
+        """
         ...
 
     async def activate_key(self, kid: str, *, audit: AuditEvent) -> bool:
-        """next -> active, and the active one of the same purpose and algorithm -> retired, in one act. True for
-        exactly one caller."""
+        """Make `next` active, and the active one of the same purpose and algorithm retired, in one act. True for
+        exactly one caller.
+        """
         ...
 
     async def forget_key(self, kid: str, *, audit: AuditEvent) -> bool:
@@ -241,7 +253,8 @@ class Upkeep(Protocol):
 
     async def open(self, *, migrate: bool) -> None:
         """Connect. With `migrate`, bring the schema up to date under a lock; else raise SchemaMismatch, naming
-        `watchword migrate`, when it is not. Raises SchemaMismatch also for a schema newer than this program."""
+        `watchword migrate`, when it is not. Raises SchemaMismatch also for a schema newer than this program.
+        """
         ...
 
     async def close(self) -> None:
@@ -254,7 +267,8 @@ class Upkeep(Protocol):
 
     async def sweep(self, *, limit: int, retention: float) -> SweepReport:
         """Delete at most about `limit` dead rows a table in short transactions: families and sessions dead for longer than
-        `retention` seconds, cut-offs past `expires_at` (never the head's), failure windows over, read notices."""
+        `retention` seconds, cut-offs past `expires_at` (never the head's), failure windows over, read notices.
+        """
         ...
 
     async def figures(self) -> StoreFigures: ...

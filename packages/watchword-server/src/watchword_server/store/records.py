@@ -22,7 +22,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all records: immutable, compared by value."""
 
 
-class Account(Record):
+class Account(Record, frozen=True, kw_only=True):
     """A person (or robot) that logs in. ``id`` is the ``sub`` of its tokens."""
 
     id: str
@@ -37,7 +37,7 @@ class Account(Record):
     disabled_at: EpochSeconds | None
 
 
-class AccountView(Record):
+class AccountView(Record, frozen=True, kw_only=True):
     """An account with what login needs, all read in one snapshot."""
 
     account: Account
@@ -48,7 +48,7 @@ class AccountView(Record):
     """The store's time of the read; the ``now`` of every decision made from this view."""
 
 
-class NewAccount(Record):
+class NewAccount(Record, frozen=True, kw_only=True):
     """An account to create. ``email_key`` and ``username_key`` are the normalised forms that must be unique."""
 
     id: str
@@ -63,7 +63,7 @@ class NewAccount(Record):
     email_verified: bool = False
 
 
-class Session(Record):
+class Session(Record, frozen=True, kw_only=True):
     """One login on one device. Ended by ``ended_at``, by ``idle_expires_at`` or ``expires_at``, or by a cut-off."""
 
     sid: str
@@ -86,7 +86,7 @@ class Session(Record):
     end_reason: str | None
 
 
-class NewSession(Record):
+class NewSession(Record, frozen=True, kw_only=True):
     """A login about to be recorded, with its first family."""
 
     sid: str
@@ -101,7 +101,7 @@ class NewSession(Record):
     family: NewFamily
 
 
-class NewFamily(Record):
+class NewFamily(Record, frozen=True, kw_only=True):
     """The refresh family of a new authorization; generation 0 is issued with it."""
 
     id: str
@@ -116,7 +116,7 @@ class NewFamily(Record):
     expires_at: EpochSeconds
 
 
-class Family(Record):
+class Family(Record, frozen=True, kw_only=True):
     """All refresh tokens descended from one authorization, in one row whatever the number of refreshes."""
 
     id: str
@@ -146,7 +146,7 @@ class Family(Record):
     revoked_reason: str | None
 
 
-class FamilyView(Record):
+class FamilyView(Record, frozen=True, kw_only=True):
     """A family with everything a refresh consults, all read in one snapshot."""
 
     family: Family
@@ -162,7 +162,7 @@ class FamilyView(Record):
     read_at: EpochSeconds
 
 
-class SessionView(Record):
+class SessionView(Record, frozen=True, kw_only=True):
     """The account behind a session, for calls made with a bearer token; all read in one snapshot."""
 
     account: Account
@@ -175,7 +175,7 @@ class SessionView(Record):
     read_at: EpochSeconds
 
 
-class CutOff(Record):
+class CutOff(Record, frozen=True, kw_only=True):
     """One entry of the revocation log.
 
     On the axes token, session, family and key it kills absolutely. On account, client, tenant and everything it kills
@@ -195,7 +195,7 @@ class CutOff(Record):
     cause: str
 
 
-class Cursor(Record):
+class Cursor(Record, frozen=True, kw_only=True):
     """A place in the log: which log, how far, and the hash chained over all entries up to there."""
 
     epoch: str
@@ -203,7 +203,7 @@ class Cursor(Record):
     chain: str
 
 
-class CutOffBatch(Record):
+class CutOffBatch(Record, frozen=True, kw_only=True):
     """A page of the log. ``snapshot`` means: the cursor asked for was not of this log or is no longer known; merge."""
 
     entries: tuple[CutOff, ...]
@@ -214,7 +214,7 @@ class CutOffBatch(Record):
     """The store's time of the read; `expires_at` is told to verifiers relative to it."""
 
 
-class SigningKey(Record):
+class SigningKey(Record, frozen=True, kw_only=True):
     """A key of the ring; the private part is sealed by the master key and never leaves ``keys/`` in clear."""
 
     kid: str
@@ -229,7 +229,7 @@ class SigningKey(Record):
     retired_at: EpochSeconds | None
 
 
-class Origin(Record):
+class Origin(Record, frozen=True, kw_only=True):
     """From where and by whom an act comes, for the audit log."""
 
     actor: str
@@ -238,7 +238,7 @@ class Origin(Record):
     user_agent: str | None = None
 
 
-class AuditEvent(Record):
+class AuditEvent(Record, frozen=True, kw_only=True):
     """One line of the audit log to append, in the transaction of what it tells."""
 
     event: str
@@ -251,7 +251,7 @@ class AuditEvent(Record):
     detail: dict[str, str] = {}
 
 
-class AuditEntry(Record):
+class AuditEntry(Record, frozen=True, kw_only=True):
     """An audit event as kept."""
 
     id: int
@@ -259,7 +259,7 @@ class AuditEntry(Record):
     event: AuditEvent
 
 
-class Notice(Record):
+class Notice(Record, frozen=True, kw_only=True):
     """Something the account should see until it has read it."""
 
     id: int
@@ -269,14 +269,14 @@ class Notice(Record):
     detail: dict[str, str]
 
 
-class NewNotice(Record):
+class NewNotice(Record, frozen=True, kw_only=True):
     """A notice to leave for an account, in the transaction of what it tells."""
 
     kind: str
     detail: dict[str, str]
 
 
-class Failures(Record):
+class Failures(Record, frozen=True, kw_only=True):
     """Failed logins counted under one key within the running window."""
 
     key: str
@@ -284,14 +284,14 @@ class Failures(Record):
     window_ends_at: EpochSeconds
 
 
-class SweepReport(Record):
+class SweepReport(Record, frozen=True, kw_only=True):
     """Rows deleted by one sweep, by table."""
 
     deleted: dict[str, int]
     more: bool
 
 
-class StoreFigures(Record):
+class StoreFigures(Record, frozen=True, kw_only=True):
     """Rows by table, for metrics, doctor and the proof that state follows families alive."""
 
     rows: dict[str, int]

@@ -1,0 +1,133 @@
+"""Deleting what is dead on SQLite, a batch a table, each in a transaction of its own.
+
+Does not decide how long dead rows are kept for explanation: `retention` is given.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+from watchword_server.store.records import SweepReport
+
+PAGES_AT_ONCE: Final = 256
+"""Free pages given back to the file system by one sweep."""
+PAGES_KEPT: Final = 1024
+"""Free pages kept for reuse."""
+
+Sweep = Callable[[sqlite3.Connection, float, int, float], SweepReport]
+
+_DUE: Final = (
+    "SELECT s.sid, s.ended_at, min(s.expires_at, f.idle_expires_at) FROM sessions s JOIN families f ON f.sid = s.sid "
+    "WHERE s.due_at <= ? ORDER BY s.due_at LIMIT ?"
+)
+_CUT_OFF_ACCOUNTS: Final = "SELECT id FROM accounts WHERE cut_off_at <= ? ORDER BY cut_off_at LIMIT ?"
+_SESSIONS_CUT_OFF: Final = (
+    "SELECT s.sid FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.account_id = ? AND s.rev < "
+    "CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END LIMIT ?"
+)
+
+
+def sweep_sessions(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
+    """Sessions that are due: deleted when they ended long enough ago, put off to their end when they live on."""
+    horizon = now - retention
+    due = connection.execute(_DUE, (horizon, limit)).fetchall()
+    dead, later = [], []
+    for sid, ended_at, runs_out_at in due:
+        end = runs_out_at if ended_at is None else min(ended_at, runs_out_at)
+        if end <= horizon:
+            dead.append((sid,))
+        else:
+            later.append((end, sid))
+    _delete_sessions(connection, dead)
+    connection.executemany("UPDATE sessions SET due_at = ? WHERE sid = ?", later)
+    return SweepReport(deleted={"sessions": len(dead), "families": len(dead)}, more=len(due) == limit)
+
+
+def sweep_cut_off_accounts(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
+    """Sessions that a cut-off of their account ended long enough ago, however many."""
+    room = limit
+    accounts = connection.execute(_CUT_OFF_ACCOUNTS, (now - retention, limit)).fetchall()
+    for (account_id,) in accounts:
+        dead = connection.execute(_SESSIONS_CUT_OFF, (account_id, room)).fetchall()
+        _delete_sessions(connection, dead)
+        room -= len(dead)
+        if room == 0:
+            break
+        connection.execute("UPDATE accounts SET cut_off_at = NULL WHERE id = ?", (account_id,))
+    deleted = limit - room
+    return SweepReport(deleted={"sessions": deleted, "families": deleted}, more=room == 0 or len(accounts) == limit)
+
+
+def sweep_revocations(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all
+    """Entries past their end; never the head's, which every cursor ends on."""
+    return _delete(
+        connection,
+        "revocations",
+        "position IN (SELECT position FROM revocations WHERE expires_at <= ? "
+        "AND position < (SELECT position FROM revocation_head) LIMIT ?)",
+        (now, limit),
+    )
+
+
+def sweep_family_cutoffs(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all
+    """Cut-offs of clients, tenants and everything that no session is older than. Logins still under way from a view
+    that old are refused by `forgotten`.
+    """
+    rows = connection.execute(
+        "DELETE FROM family_cutoffs WHERE (axis, value) IN (SELECT axis, value FROM family_cutoffs c "
+        "WHERE c.settled_at <= ? AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) LIMIT ?) "
+        "RETURNING position",
+        (now, limit),
+    ).fetchall()
+    if rows:
+        connection.execute("UPDATE revocation_head SET forgotten = max(forgotten, ?)", max(rows))
+    return SweepReport(deleted={"family_cutoffs": len(rows)}, more=len(rows) == limit)
+
+
+def sweep_failures(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all
+    """Windows that are over."""
+    return _delete(
+        connection,
+        "failures",
+        "name IN (SELECT name FROM failures WHERE window_ends_at <= ? LIMIT ?)",
+        (now, limit),
+    )
+
+
+def sweep_notices(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
+    """Notices read long enough ago."""
+    return _delete(
+        connection,
+        "notices",
+        "id IN (SELECT id FROM notices WHERE read_at <= ? LIMIT ?)",
+        (now - retention, limit),
+    )
+
+
+SWEEPS: Final[tuple[Sweep, ...]] = (
+    sweep_sessions,
+    sweep_cut_off_accounts,
+    sweep_revocations,
+    sweep_family_cutoffs,
+    sweep_failures,
+    sweep_notices,
+)
+
+
+def give_back_pages(connection: sqlite3.Connection) -> None:
+    """Shrink the file by some of its free pages, if there are many; the rest is reused."""
+    free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    if free > PAGES_KEPT:
+        connection.execute(f"PRAGMA incremental_vacuum({min(free - PAGES_KEPT, PAGES_AT_ONCE)})").fetchall()
+
+
+def _delete(connection: sqlite3.Connection, table: str, which: str, values: tuple[float, int]) -> SweepReport:
+    count = connection.execute(f"DELETE FROM {table} WHERE {which}", values).rowcount
+    return SweepReport(deleted={table: count}, more=count == values[1])
+
+
+def _delete_sessions(connection: sqlite3.Connection, sids: list[tuple[str]]) -> None:
+    """Delete sessions; their families go with them."""
+    connection.executemany("DELETE FROM sessions WHERE sid = ?", sids)

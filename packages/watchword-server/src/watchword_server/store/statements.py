@@ -1,0 +1,72 @@
+"""SQL that both engines share: the columns of each record in the order rows.py reads them, and who is dead.
+
+Holds no parameters: each engine writes its own statements around these. ``{greatest}`` is the engine's name for the
+larger of two values.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ACCOUNT_COLUMNS: Final = (
+    "a.id, a.email, a.username, a.roles, a.permissions, a.tenant, a.email_verified, a.created_at, "
+    "a.password_changed_at, a.disabled_at"
+)
+SESSION_COLUMNS: Final = (
+    "s.sid, s.account_id, s.client_id, s.rev, s.device, f.place, s.created_at, s.auth_time, s.amr, f.rotated_at, "
+    "f.refresh_count, f.idle_expires_at, s.expires_at, s.ended_at, s.end_reason"
+)
+FAMILY_COLUMNS: Final = (
+    "f.id, f.sid, s.account_id, s.client_id, f.scope, f.resource, f.sender_key, f.delivery, f.salt, f.key_id, s.rev, "
+    "f.generation, f.rotated_at, f.device_kind, f.odd_count, f.odd_marked, f.refresh_count, f.idle_expires_at, "
+    "f.expires_at, f.revoked_at, f.revoked_reason"
+)
+CUT_OFF_COLUMNS: Final = "r.position, r.axis, r.value, r.spares, r.floor, r.at, r.expires_at, r.cause"
+KEY_COLUMNS: Final = (
+    "k.kid, k.purpose, k.algorithm, k.state, k.public_jwk, k.sealed, k.created_at, k.activated_at, k.retired_at"
+)
+AUDIT_COLUMNS: Final = (
+    "l.id, l.at, l.event, l.actor, l.address, l.user_agent, l.account_id, l.sid, l.client_id, l.reason, l.detail"
+)
+NOTICE_COLUMNS: Final = "n.id, n.account_id, n.kind, n.at, n.detail"
+
+TABLES: Final = (
+    "accounts",
+    "sessions",
+    "families",
+    "revocations",
+    "family_cutoffs",
+    "lifetimes",
+    "signing_keys",
+    "audit",
+    "notices",
+    "failures",
+)
+"""What `figures` counts."""
+
+
+def family_cut_off(greatest: str) -> str:
+    """Highest cut-off that ends families of session ``s`` of account ``a``, its spared session allowed for."""
+    return (
+        f"{greatest}(CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END, coalesce((SELECT "
+        "max(CASE WHEN c.spares = s.sid THEN c.floor ELSE c.position END) FROM family_cutoffs c "
+        "WHERE (c.axis = 'client' AND c.value = s.client_id) OR (c.axis = 'tenant' AND c.value = a.tenant) "
+        "OR (c.axis = 'everything' AND c.value = '')), 0))"
+    )
+
+
+def token_cut_off() -> str:
+    """Highest cut-off in the log on the axes that compare ``rev``, for tokens of session ``s`` of account ``a``."""
+    return (
+        "coalesce((SELECT max(CASE WHEN r.spares = s.sid THEN r.floor ELSE r.position END) FROM revocations r "
+        "WHERE (r.axis = 'account' AND r.value = a.id) OR (r.axis = 'client' AND r.value = s.client_id) "
+        "OR (r.axis = 'tenant' AND r.value = a.tenant) OR (r.axis = 'everything' AND r.value = '')), 0)"
+    )
+
+
+def alive(greatest: str, now: str) -> str:
+    """Whether session ``s`` with family ``f`` of account ``a`` lives at the time of expression ``now``."""
+    return (
+        f"(s.ended_at IS NULL AND f.revoked_at IS NULL AND a.disabled_at IS NULL AND s.expires_at > {now} "
+        f"AND f.idle_expires_at > {now} AND s.rev >= {family_cut_off(greatest)})"
+    )
