@@ -1,0 +1,136 @@
+"""A load generator for keep-alive HTTP/1.1 that costs little more than the sockets: one connection, one request in flight.
+
+Runs in its own process, pinned to its own core, so that the server is the bottleneck; every answer is checked.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+
+import uvloop
+
+
+class Connection(asyncio.Protocol):
+    """Sends what `make` gives, hands whole answers to `take`, until told to stop."""
+
+    def __init__(self, make, take, stop_at):
+        self.make, self.take, self.stop_at = make, take, stop_at
+        self.buffer = b""
+        self.done = asyncio.get_running_loop().create_future()
+        self.latencies = []
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.send()
+
+    def send(self):
+        self.sent_at = time.perf_counter()
+        self.transport.write(self.make())
+
+    def data_received(self, data):
+        self.buffer += data
+        head, found, rest = self.buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        at = head.lower().find(b"content-length:")
+        length = 0 if at < 0 else int(head[at + 15 : (head + b"\r\n").find(b"\r\n", at)])
+        if len(rest) < length:
+            return
+        self.buffer = rest[length:]
+        now = time.perf_counter()
+        self.latencies.append(now - self.sent_at)
+        status = int(head[9:12])
+        try:
+            self.take(status, head, rest[:length])
+        except BaseException as error:
+            self.done.set_exception(error)
+            self.transport.close()
+            return
+        if now >= self.stop_at:
+            self.transport.close()
+            self.done.set_result(None)
+        else:
+            self.send()
+
+    def connection_lost(self, exc):
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the server closed the connection"))
+
+
+def request_bytes(method, path, host, body=b"", headers=None):
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "User-Agent: bench Firefox/140.0 (X11; Linux)"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    elif method == "POST":
+        lines.append("Content-Length: 0")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class Fixed:
+    """The same request again and again."""
+
+    def __init__(self, host, spec):
+        body = json.dumps(spec["body"]).encode() if spec.get("body") else b""
+        self.request = request_bytes(spec["method"], spec["path"], host, body, spec.get("headers"))
+        self.status = spec.get("status", 200)
+
+    def make(self):
+        return self.request
+
+    def take(self, status, head, body):
+        if status != self.status:
+            raise AssertionError(f"{status}: {body[:200]!r}")
+
+
+class Refreshing:
+    """A native client that refreshes as fast as it is answered; each answer brings the next token."""
+
+    def __init__(self, host, spec, token):
+        self.host, self.token = host, token
+
+    def make(self):
+        return request_bytes("POST", "/auth/refresh", self.host, b'{"refresh_token":"%s"}' % self.token)
+
+    def take(self, status, head, body):
+        if status != 200:
+            raise AssertionError(f"{status}: {body[:200]!r}")
+        at = body.index(b'"refresh_token":"') + 17
+        token = body[at : body.index(b'"', at)]
+        if token == self.token:
+            raise AssertionError("the token was not rotated")
+        self.token = token
+
+
+async def run(spec):
+    host, port = spec["host"], spec["port"]
+    loop = asyncio.get_running_loop()
+    stop_at = time.perf_counter() + spec["seconds"]
+    connections = []
+    for number in range(spec["connections"]):
+        if spec["kind"] == "refresh":
+            talker = Refreshing(f"{host}:{port}", spec, spec["tokens"][number].encode())
+        else:
+            talker = Fixed(f"{host}:{port}", spec)
+        _, protocol = await loop.create_connection(lambda t=talker: Connection(t.make, t.take, stop_at), host, port)
+        connections.append(protocol)
+    cpu, started = time.process_time(), time.perf_counter()
+    await asyncio.gather(*(connection.done for connection in connections))
+    elapsed = time.perf_counter() - started
+    latencies = sorted(value for connection in connections for value in connection.latencies)
+    return {
+        "requests": len(latencies),
+        "seconds": elapsed,
+        "client_cpu": (time.process_time() - cpu) / elapsed,
+        "p50_ms": latencies[len(latencies) // 2] * 1000,
+        "p99_ms": latencies[int(len(latencies) * 0.99)] * 1000,
+    }
+
+
+if __name__ == "__main__":
+    spec = json.loads(sys.stdin.read())
+    if spec.get("core") is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {spec["core"]})
+    print(json.dumps(uvloop.run(run(spec))))
