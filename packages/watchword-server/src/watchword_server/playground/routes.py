@@ -20,9 +20,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from watchword_server.store.records import Family
+from watchword_server.web.body import BodyLimits, read_json
+from watchword_server.web.problem import FieldError, ProblemError, invalid
 
 STATIC = Path(__file__).parent / "static"
-MAX_BODY_BYTES = 256
+LIMITS = BodyLimits(max_bytes=256)
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -55,16 +57,14 @@ def playground_routes(deps: PlaygroundDeps) -> list[BaseRoute]:
     async def family(request: Request) -> Response:
         """GET: the family of the session that asks, without anything secret."""
         found = await _own_family(deps, request)
-        return _no_family() if found is None else JSONResponse(_shown(found, deps.window), headers=NO_STORE)
+        return JSONResponse(_shown(found, deps.window), headers=NO_STORE)
 
     async def stolen_token(request: Request) -> Response:
         """POST `{"generation": n}`: a refresh token that this session's family has had. Only ever the asker's own."""
         found = await _own_family(deps, request)
-        if found is None:
-            return _no_family()
-        generation = await _generation(request)
-        if generation is None or not 0 <= generation <= found.generation:
-            return _problem(422, "invalid_generation", f"Give a generation from 0 to {found.generation}.")
+        generation = (await read_json(request, _Wanted, LIMITS)).generation
+        if not 0 <= generation <= found.generation:
+            raise invalid([FieldError("generation", "out_of_range", f"must be from 0 to {found.generation}")])
         token = deps.mint(found, generation)
         return JSONResponse({"generation": generation, "refresh_token": token}, headers=NO_STORE)
 
@@ -76,26 +76,15 @@ def playground_routes(deps: PlaygroundDeps) -> list[BaseRoute]:
     ]
 
 
-async def _own_family(deps: PlaygroundDeps, request: Request) -> Family | None:
+async def _own_family(deps: PlaygroundDeps, request: Request) -> Family:
     sid, account_id = await deps.authenticate(request)
     found = await deps.family_of(sid)
-    return found if found is not None and found.account_id == account_id else None
+    if found is None or found.account_id != account_id:
+        raise ProblemError(404, "no_family", "This session has no refresh family.")
+    return found
 
 
-async def _generation(request: Request) -> int | None:
-    """The wanted generation, or None for any body but `{"generation": n}`."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            return None
-    try:
-        return msgspec.json.decode(bytes(body), type=_Wanted).generation
-    except msgspec.MsgspecError:
-        return None
-
-
-class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
+class _Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generation: int
 
 
@@ -112,16 +101,6 @@ def _shown(family: Family, window: float) -> dict[str, object]:
         "revoked_reason": family.revoked_reason,
         "window": window,
     }
-
-
-def _no_family() -> Response:
-    return _problem(404, "no_family", "This session has no refresh family.")
-
-
-def _problem(status: int, code: str, detail: str) -> Response:
-    """An RFC 9457 problem with a stable code."""
-    content = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
-    return JSONResponse(content, status, headers=NO_STORE, media_type="application/problem+json")
 
 
 def _page(deps: PlaygroundDeps) -> HTMLResponse:

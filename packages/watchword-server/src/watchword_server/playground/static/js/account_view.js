@@ -2,9 +2,9 @@
 
 import { announce, byId, h, onPress } from "./dom.js";
 import { explanation } from "./exchange.js";
-import { login, logout, register, session } from "./session.js";
+import { login, logout, noticesRead, register, session } from "./session.js";
 import { openTabs } from "./tabs.js";
-import { clock, noticeTitle, reasonText } from "./words.js";
+import { noticeText, noticeTitle, reasonText } from "./words.js";
 
 export function startAccount() {
   session.watch(show);
@@ -47,11 +47,11 @@ function show(now, before) {
 
 function showNotices(notices) {
   byId("notices").hidden = notices.length === 0;
-  byId("notices").replaceChildren(...notices.slice(0, 3).map(({ kind, at, detail }) =>
-    h("div", { class: "banner", role: "note" },
-      h("strong", {}, noticeTitle(kind)),
-      [at ? `At ${clock(at)}` : "", ...Object.entries(detail ?? {}).map(([key, value]) => `${key.replaceAll("_", " ")}: ${value}`)]
-        .filter(Boolean).join(" · "))));
+  byId("notices").replaceChildren(...notices.slice(0, 3).map((notice) => {
+    const seen = h("button", { type: "button", class: "link" }, "Got it");
+    onPress(seen, () => noticesRead(notice.id));
+    return h("div", { class: "banner", role: "note" }, h("strong", {}, noticeTitle(notice.kind)), `${noticeText(notice)} `, seen);
+  }));
 }
 
 function startTabs() {

@@ -73,6 +73,12 @@ export async function learnWho() {
   if (answer.ok && isLive()) session.patch({ account: answer.body.account, notices: answer.body.notices ?? [] });
 }
 
+/** Tell the server that the notices up to that one were read. */
+export async function noticesRead(upTo) {
+  const answer = await withToken("POST", "/auth/notices/read", { json: { up_to: upTo } });
+  if (answer.ok && isLive()) session.patch({ notices: session.value.notices.filter(({ id }) => id > upTo) });
+}
+
 export async function logout({ everywhere = false } = {}) {
   const { token } = session.value;
   const answer = everywhere

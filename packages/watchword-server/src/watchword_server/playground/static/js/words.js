@@ -25,12 +25,19 @@ export function ago(value) {
   return passed < 3000 ? "just now" : `${span(passed)} ago`;
 }
 
+const ELSEWHERE = "The session was ended elsewhere: from another device, by an administrator or by a change of password.";
 const REASONS = {
   reuse: "A refresh token was used twice. That is what theft looks like, so the family and its session were ended, access tokens included.",
-  revoked: "The session was ended elsewhere: by another device, an administrator or a change of password.",
-  ended: "The session was ended elsewhere: by another device, an administrator or a change of password.",
+  restored: "The refresh token is newer than the server's records: its database was restored from a backup.",
+  revoked: ELSEWHERE,
+  session_ended: ELSEWHERE,
+  cut_off: ELSEWHERE,
+  account_disabled: "The account was disabled.",
   idle: "The session was not used for too long.",
   expired: "The session came to its absolute end.",
+  missing: "This browser holds no refresh cookie any more.",
+  unknown: "The server does not know this session. Was its state deleted?",
+  malformed: "The refresh cookie is not one of this server's.",
   "logged out": "You logged out here.",
   "logged out everywhere": "You logged out on every device.",
   "ended here": "You ended this very session from the list.",
@@ -42,12 +49,23 @@ export function reasonText(reason) {
 }
 
 const NOTICES = {
-  reuse: "A refresh token of yours was replayed",
-  odd: "A refresh token of yours was repeated in an odd way",
+  "refresh.reused": "A refresh token of yours was replayed, and its session ended",
+  "refresh.repeated": "A refresh token of yours was repeated in an odd way",
+  "refresh.restored": "A session of yours was newer than the server's records, and ended",
 };
 
 /** The headline of a notice. */
 export function noticeTitle(kind) {
-  const known = Object.keys(NOTICES).find((key) => kind.includes(key));
-  return known ? NOTICES[known] : kind.replaceAll(/[._]/g, " ");
+  return NOTICES[kind] ?? kind.replaceAll(/[._]/g, " ");
+}
+
+/** When and by whom, in one line. */
+export function noticeText({ at, detail = {} }) {
+  const { rotated_by: owner, presented_by: other, place, ...rest } = detail;
+  return [
+    `At ${clock(at)}`,
+    other && `shown by ${other}${place ? ` from ${place}` : ""}`,
+    owner && `last rotated by ${owner}`,
+    ...Object.entries(rest).map(([key, value]) => `${key.replaceAll("_", " ")}: ${value}`),
+  ].filter(Boolean).join(" · ");
 }
