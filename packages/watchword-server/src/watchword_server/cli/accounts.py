@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Accounts: people and robots that log in.")
 
 Who = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id, email address or username.")]
-Limit = Annotated[int, typer.Option(min=1, max=10000, help="Most to print.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, max=10000, help="Most to print.")]
 LONGEST_INPUT = 64 * 1024
 
 
@@ -71,7 +71,7 @@ def read_password(*, from_stdin: bool) -> str:
 @app.command("list")
 def list_(
     context: typer.Context,
-    search: Annotated[str | None, typer.Option(help="Part of the email address or username.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Part of the email address or username.")] = None,
     after: Annotated[str | None, typer.Option(metavar="ID", help="Go on after this account.")] = None,
     limit: Limit = 100,
     json_: JsonFlag = False,
@@ -143,10 +143,12 @@ def _print_account(account: Account, *, json_: bool) -> None:
 @app.command()
 def create(
     context: typer.Context,
-    email: Annotated[str, typer.Argument(help="Its email address.")],
-    username: Annotated[str | None, typer.Option(help="A name to log in with beside the email address.")] = None,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Its email address.")],
+    username: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A name to log in with beside the email address.")
+    ] = None,
     role: Annotated[
-        list[str] | None, typer.Option(help="A role; may be repeated. Default: those of registration.")
+        list[str] | None, typer.Option(metavar="ROLE", help="A role; may be repeated. Default: those of registration.")
     ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
@@ -232,7 +234,7 @@ def enable(context: typer.Context, who: Who, json_: JsonFlag = False) -> None:
 def roles(
     context: typer.Context,
     who: Who,
-    role: Annotated[list[str] | None, typer.Argument(metavar="[ROLE]...", help="All its roles from now on.")] = None,
+    role: Annotated[list[str] | None, typer.Argument(metavar="ROLE", help="All its roles from now on.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Take every role away.")] = False,
     json_: JsonFlag = False,
 ) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The audit log: who did what, from where.")
 
 Of = Annotated[str | None, typer.Option("--account", metavar="ACCOUNT", help="Only about this account.")]
-Event = Annotated[str | None, typer.Option(help="Only this event, such as login.failed.")]
+Event = Annotated[str | None, typer.Option(metavar="NAME", help="Only this event, such as login.failed.")]
 COLUMNS = {"at": "AT", "event": "EVENT", "actor": "ACTOR", "account": "ACCOUNT", "address": "ADDRESS", "what": "WHAT"}
 POLL = 1.0
 """Seconds between two looks at the log."""
@@ -54,7 +54,7 @@ def list_(
     account: Of = None,
     event: Event = None,
     before: Annotated[int | None, typer.Option(metavar="ID", min=1, help="Go on before this entry.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10000, help="Most to print.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10000, help="Most to print.")] = 50,
     json_: JsonFlag = False,
 ) -> None:
     """List entries, newest first."""
@@ -78,7 +78,9 @@ def tail(
     context: typer.Context,
     account: Of = None,
     event: Event = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=10000, help="Entries to begin with.")] = 10,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", metavar="N", min=0, max=10000, help="Entries to begin with.")
+    ] = 10,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Print the last entries, then new ones as they come, until Ctrl-C."""

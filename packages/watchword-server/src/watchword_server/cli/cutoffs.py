@@ -23,7 +23,7 @@ PAGE = 1000
 @app.command("list")
 def list_(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=100000, help="Most to print.")] = 1000,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100000, help="Most to print.")] = 1000,
     json_: JsonFlag = False,
 ) -> None:
     """List living cut-offs, oldest first."""

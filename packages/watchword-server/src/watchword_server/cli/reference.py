@@ -5,8 +5,6 @@ Holds no description; those stand at the commands.
 
 from __future__ import annotations
 
-import inspect
-import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -33,66 +31,22 @@ document. Times in JSON are seconds since the epoch. Errors go to standard error
 """
 
 
+WIDTH = 100
+"""Columns of the help texts, whatever the terminal of whoever generates the page."""
+
+
 def page() -> str:
     """The whole page."""
     from watchword_server.cli.main import app  # noqa: PLC0415 - main imports every command
 
-    root = typer.main.get_command(app)
-    return _HEAD + "".join(_section(root, "watchword"))
+    return _HEAD + "".join(_sections(typer.main.get_command(app), "watchword", None))
 
 
-def _section(command: Any, path: str) -> Iterator[str]:
-    children = getattr(command, "commands", {})
-    yield f"\n## `{path}`\n\n{_prose(command)}\n"
-    if not children or path == "watchword":
-        yield f"\n    {' '.join([path, *_usage(command, children)])}\n"
-        yield from _table("argument", [p for p in command.params if p.param_type_name == "argument"])
-        yield from _table("option", [p for p in command.params if p.param_type_name == "option"])
-    for name in children:
-        yield from _section(children[name], f"{path} {name}")
-
-
-def _usage(command: Any, children: Any) -> list[str]:
-    words = ["[OPTION]..."] if any(p.param_type_name == "option" for p in command.params) else []
-    words += [_written(p) for p in command.params if p.param_type_name == "argument"]
-    return [*words, "COMMAND"] if children else words
-
-
-def _written(parameter: Any) -> str:
-    text = (parameter.metavar or parameter.name.upper()).strip("[]. ")
-    text = text if parameter.required else f"[{text}]"
-    return f"{text}..." if parameter.nargs == -1 else text
-
-
-def _prose(command: Any) -> str:
-    return inspect.cleandoc(command.help or "").strip()
-
-
-def _table(kind: str, parameters: list[Any]) -> Iterator[str]:
-    if not parameters:
-        return
-    yield f"\n| {kind} | |\n|---|---|\n"
-    for parameter in parameters:
-        yield f"| {_names(parameter)} | {_described(parameter)} |\n"
-
-
-def _names(parameter: Any) -> str:
-    if parameter.param_type_name == "argument":
-        return f"`{_written(parameter)}`"
-    value = "" if parameter.is_flag else f" {parameter.metavar or _kind(parameter)}"
-    return ", ".join(f"`{name}{value}`" for name in parameter.opts)
-
-
-def _kind(parameter: Any) -> str:
-    return {"integer": "N", "integer range": "N"}.get(parameter.type.name, "TEXT")
-
-
-def _described(parameter: Any) -> str:
-    text = re.sub(r"\s+", " ", parameter.help or "").strip().replace("|", "\\|")
-    default = parameter.default
-    if default not in (None, False, ()) and not callable(default) and "Default:" not in text:
-        text = f"{text} Default: {default}."
-    return text
+def _sections(command: Any, name: str, parent: Any) -> Iterator[str]:
+    context = command.make_context(name, [], parent=parent, resilient_parsing=True, terminal_width=WIDTH)
+    yield f"\n## {context.command_path}\n\n```text\n{command.get_help(context).strip()}\n```\n"
+    for child, subcommand in getattr(command, "commands", {}).items():
+        yield from _sections(subcommand, child, context)
 
 
 def main() -> int:

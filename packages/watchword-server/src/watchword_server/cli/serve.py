@@ -21,18 +21,20 @@ from watchword_server.settings.schema import CONFIG_VARIABLE, LEAVES
 
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.", min=0, max=65535)] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that share the port.", min=1, max=256)] = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="Port to listen on.", min=0, max=65535)] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes that share the port.", min=1, max=256)
+    ] = None,
     issuer: Annotated[str | None, typer.Option(metavar="URL", help="Public URL of this server.")] = None,
-    environment: Annotated[str | None, typer.Option(help="production or development.")] = None,
+    environment: Annotated[str | None, typer.Option(metavar="NAME", help="production or development.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain in PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key of the certificate in PEM.")] = None,
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option(metavar="CIDR", help="Network whose forwarding headers are believed; may be repeated."),
     ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = None,
 ) -> None:
     """Run the authorization server.
 

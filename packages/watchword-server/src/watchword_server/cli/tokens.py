@@ -53,7 +53,7 @@ def read_token(argument: str | None) -> str:
 def inspect(
     context: typer.Context,
     token: Annotated[
-        str | None, typer.Argument(metavar="[TOKEN]", help="The token; better on standard input.", show_default=False)
+        str | None, typer.Argument(metavar="TOKEN", help="The token; better on standard input.", show_default=False)
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check it against this server's keys and store.")] = False,
     json_: JsonFlag = False,
