@@ -267,6 +267,7 @@ class Supervisor:
         return 1
 
     def _stop(self, running: list[Child]) -> None:
+        say("Stopping (once more to stop at once).")
         seen = self._signals
         for child in reversed(running):
             child.stop(signal.SIGTERM)

@@ -15,8 +15,8 @@ from watchword_server.cli.output import clean, duration, emit_rows, moment
         "a\nb",
         "a\tb",
         "\x9b31m",  # C1 control sequence introducer
-        "‮txt.exe",  # right-to-left override
-        "​",
+        "\u202etxt.exe",  # right-to-left override
+        "\u200b",
         "\u2028",
         "\ud800",
     ],
