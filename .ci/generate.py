@@ -5,31 +5,32 @@ Holds the list alone: each page is made by the module that knows its subject.
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES: dict[str, str] = {
-    "docs/configuration.md": "watchword_server.settings.reference",
+    "docs/configuration.md": "watchword_server.settings.document",
     "docs/reference/cli.md": "watchword_server.cli.reference",
 }
-"""Page -> module which, run with -m, prints it."""
+"""Page -> module which, run with -m and the name of a file, writes it."""
 
 
 def main() -> int:
     """Write each page, or compare."""
-    check = "--check" in sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        return generate(folder, check="--check" in sys.argv[1:])
+
+
+def generate(folder: str, *, check: bool) -> int:
     stale = []
     for page, module in PAGES.items():
-        if importlib.util.find_spec(module) is None:
-            stale.append(f"{page}: there is no {module} to make it")
-            continue
-        text = subprocess.run(
-            [sys.executable, "-m", module], cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout
+        draft = Path(folder) / "page.md"
+        subprocess.run([sys.executable, "-m", module, str(draft)], cwd=ROOT, check=True)
+        text = draft.read_text()
         path = ROOT / page
         if path.exists() and path.read_text() == text:
             continue

@@ -21,7 +21,7 @@ FORBIDDEN: list[tuple[str, re.Pattern[str]]] = [
     ),
     ("something left for later", re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X)\b")),
     ("a merge that was not finished", re.compile(r"^(?:<{7} |>{7} |={7}$)", re.MULTILINE)),
-    ("a private key", re.compile(r"-{5}BEGIN (?:[A-Z]+ )?PRIVATE KEY-{5}")),
+    ("a private key", re.compile(r"-{5}BEGIN (?:[A-Z]+ )?PRIVATE KEY-{5}\s+[A-Za-z0-9+/]{40}")),
 ]
 EXEMPT = re.compile(r"^(?:tests/vectors/|requirements[.]lock$|[.]ci/uv[.]lock$|packages/watchword-js/package-lock)")
 """Files of others, kept as they came."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -50,8 +51,11 @@ def _sections(command: Any, name: str, parent: Any) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print the page."""
-    sys.stdout.write(page())
+    """Print the page, or write it to the file named."""
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    else:
+        sys.stdout.write(page())
     return 0
 
 
