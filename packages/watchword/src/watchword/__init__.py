@@ -1,4 +1,94 @@
 """Accept tokens: verify them without I/O, and know when they were revoked.
 
-Holds only re-exports; the code lives in the modules below.
+Holds only re-exports, each loaded when it is first asked for; the code lives in the modules below.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watchword.clock import Clock, system_clock
+    from watchword.jose.jwk import Key, KeySet
+    from watchword.oauth.errors import OAuthError
+    from watchword.oauth.names import ErrorCode
+    from watchword.transport import HttpTransport, Transport, TransportError
+    from watchword.verify.access_token import AccessToken
+    from watchword.verify.check import check_access_token
+    from watchword.verify.errors import (
+        KeysUnavailable,
+        RejectionReason,
+        RevocationViewStale,
+        TokenRejected,
+        VerifierUnavailable,
+    )
+    from watchword.verify.feed import Revocations
+    from watchword.verify.health import Health
+    from watchword.verify.policy import Policy
+    from watchword.verify.revocation import RevocationView
+    from watchword.verify.verifier import SyncVerifier, Verifier
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AccessToken",
+    "Clock",
+    "ErrorCode",
+    "Health",
+    "HttpTransport",
+    "Key",
+    "KeySet",
+    "KeysUnavailable",
+    "OAuthError",
+    "Policy",
+    "RejectionReason",
+    "RevocationView",
+    "RevocationViewStale",
+    "Revocations",
+    "SyncVerifier",
+    "TokenRejected",
+    "Transport",
+    "TransportError",
+    "Verifier",
+    "VerifierUnavailable",
+    "__version__",
+    "check_access_token",
+    "system_clock",
+]
+
+if not TYPE_CHECKING:
+    _HOMES = {
+        "AccessToken": "verify.access_token",
+        "Clock": "clock",
+        "ErrorCode": "oauth.names",
+        "Health": "verify.health",
+        "HttpTransport": "transport",
+        "Key": "jose.jwk",
+        "KeySet": "jose.jwk",
+        "KeysUnavailable": "verify.errors",
+        "OAuthError": "oauth.errors",
+        "Policy": "verify.policy",
+        "RejectionReason": "verify.errors",
+        "RevocationView": "verify.revocation",
+        "RevocationViewStale": "verify.errors",
+        "Revocations": "verify.feed",
+        "SyncVerifier": "verify.verifier",
+        "TokenRejected": "verify.errors",
+        "Transport": "transport",
+        "TransportError": "transport",
+        "Verifier": "verify.verifier",
+        "VerifierUnavailable": "verify.errors",
+        "check_access_token": "verify.check",
+        "system_clock": "clock",
+    }
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - typed above, for those who check types
+        if name not in _HOMES:
+            raise AttributeError(f"module 'watchword' has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415 - importing watchword imports nothing else
+
+        value = globals()[name] = getattr(import_module(f"watchword.{_HOMES[name]}"), name)
+        return value
+
+    def __dir__():  # noqa: ANN202 - as above
+        return sorted({*globals(), *__all__})

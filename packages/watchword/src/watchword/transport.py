@@ -23,7 +23,6 @@ from urllib.parse import SplitResult, urlsplit
 from watchword.clock import system_clock
 
 _URL_CHARACTERS: Final = re.compile(r"[\x21-\x7e]{1,4096}")
-_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _CHUNK: Final = 65_536
 _IDLE_SECONDS: Final = 30.0
 _MAX_IDLE: Final = 8
@@ -46,7 +45,7 @@ class Request:
 
     url: str
     method: str = "GET"
-    headers: Mapping[str, str] = field(default=_NO_HEADERS, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout: float = 5.0
     max_bytes: int = 1_048_576

@@ -148,9 +148,10 @@ class RevocationView:
             if ends.put(entry.value, slot):
                 room -= 1
                 changed = True
-        # After the entries, never before: whoever sees the new version must see them too.
-        self.version += changed
+        changed |= self.full != (not complete)
         self.full = not complete
+        # After all else, never before: whoever sees the new version must see what it is about.
+        self.version += changed
         return complete
 
     def prune(self) -> int:

@@ -1,0 +1,241 @@
+"""Pure rules, keys, revocations and memory put together: everything a verifier does except waiting.
+
+Does no I/O and awaits nothing (``verifier`` does). Holds no rule of its own but order: what makes a token good is in
+``check``, what kills it in ``revocation``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Collection
+from concurrent.futures import Future
+from typing import Final, TypeAlias
+
+from watchword.clock import Clock, EpochSeconds, system_clock
+from watchword.jose.jwk import KeySet
+from watchword.transport import HttpTransport, Transport, check_url
+from watchword.verify.access_token import AccessToken
+from watchword.verify.check import check_access_token, check_privileges
+from watchword.verify.errors import (
+    KeysUnavailable,
+    RejectionReason,
+    RevocationViewStale,
+    TokenRejected,
+    VerifierUnavailable,
+)
+from watchword.verify.feed import Feed, Revocations
+from watchword.verify.health import Health
+from watchword.verify.keys import KeySource, RemoteKeys, StaticKeys
+from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, Policy
+from watchword.verify.revocation import RevocationView
+from watchword.verify.seen import DEFAULT_CACHE_SIZE, Seen, SeenTokens
+
+_log: Final = logging.getLogger("watchword")
+
+Step: TypeAlias = Future[None]
+"""Something under way in the background, done when it ended, well or badly."""
+
+
+class Engine:
+    """What `Verifier` and `SyncVerifier` share."""
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str | Collection[str],
+        *,
+        algorithms: Collection[str] = DEFAULT_ALGORITHMS,
+        leeway: float = DEFAULT_LEEWAY_SECONDS,
+        required_claims: Collection[str] = (),
+        keys: KeySet | None = None,
+        jwks_uri: str | None = None,
+        revocations: Revocations | RevocationView | None = None,
+        transport: Transport | None = None,
+        clock: Clock = system_clock,
+        cache_size: int = DEFAULT_CACHE_SIZE,
+        timeout: float = 5.0,
+    ) -> None:
+        """Make a verifier for tokens of one issuer.
+
+        ``issuer`` is compared exactly, and asked for its keys by discovery; ``audience`` is what this resource server
+        is called in tokens, or several such names. ``leeway`` (seconds) is granted on all times. ``keys`` are used
+        instead of fetched ones; ``jwks_uri`` spares discovery. ``revocations`` says where cut-offs are learnt from
+        (None: nowhere, a token then lives until it expires). ``cache_size`` tokens are remembered; 0 verifies each
+        anew. ``timeout`` (seconds) bounds every fetch, and every wait for one.
+
+        Raises: ValueError or TransportError for settings that cannot be.
+        Does not start anything: that is for `start`, or the first token.
+        """
+        self.policy = Policy(issuer, audience, algorithms=algorithms, leeway=leeway, required_claims=required_claims)
+        self._clock = clock
+        self._wall, self._monotonic = clock.now, clock.monotonic
+        self.timeout = timeout
+        self._transport = HttpTransport() if transport is None else transport
+        self._seen = SeenTokens(cache_size)
+        self._keys: KeySource
+        if keys is not None:
+            self._keys = StaticKeys(keys)
+        else:
+            for url in (issuer, jwks_uri or issuer):
+                check_url(url, allow_http=True)  # whether http is allowed, the transport decides
+            self._keys = RemoteKeys(
+                issuer,
+                transport=self._transport,
+                clock=clock,
+                jwks_uri=jwks_uri,
+                timeout=timeout,
+                on_removal=self._seen.clear,
+            )
+        self._feed: Feed | None = None
+        if isinstance(revocations, Revocations):
+            url = revocations.url or f"{issuer.rstrip('/')}/revocations"
+            check_url(url, allow_http=True)
+            self._feed = Feed(revocations, url=url, transport=self._transport, clock=clock, leeway=leeway)
+        self._view: RevocationView | None = None
+        if isinstance(revocations, RevocationView):
+            self._view = revocations
+        elif self._feed is not None:
+            self._view = self._feed.view
+        self._freshness = None if self._feed is None else self._feed.freshness
+        self._issuer_offset = -math.inf
+        self._accepted_while_stale = 0
+
+    def verify_now(self, raw: str, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> AccessToken:
+        """Verify an access token with what is at hand. Does no I/O, awaits nothing, blocks on nothing.
+
+        ``scopes`` and ``roles`` must all be had.
+
+        Returns: the verified token.
+        Raises: TokenRejected if it is not good here; VerifierUnavailable if that cannot be told.
+        """
+        seen = self._seen.recent.get(raw)
+        if seen is None:
+            token = self._verify_unseen(raw)
+        else:
+            token, begins, ends, version = seen
+            now = self._wall()
+            monotonic = self._monotonic()
+            issuer_now = monotonic + self._issuer_offset
+            freshness = self._freshness
+            if (
+                not begins <= now < ends
+                or issuer_now >= ends
+                or (self._view is not None and version != self._view.version)
+                or (freshness is not None and (monotonic >= freshness.until or now >= freshness.until_wall))
+            ):
+                self._check_again(raw, seen)
+        if scopes or roles:
+            check_privileges(token, scopes, roles)
+        return token
+
+    def health(self) -> Health:
+        """How the verifier fares. Does no I/O."""
+        keys, feed = self._keys, self._feed
+        remote = keys if isinstance(keys, RemoteKeys) else None
+        try:
+            count = len(keys.current())
+        except KeysUnavailable:
+            count = 0
+        refusing = feed is None or feed.settings.when_stale == "refuse"
+        stale = (self._view is not None and self._view.full) or (feed is not None and not feed.freshness.fresh())
+        return Health(
+            ready=count > 0 and not (stale and refusing),
+            keys=count,
+            keys_age=0.0 if remote is None else remote.age(),
+            keys_error=None if remote is None else remote.error,
+            revocations=None if self._view is None else len(self._view),
+            revocations_age=None if feed is None else feed.freshness.age(),
+            revocations_full=self._view is not None and self._view.full,
+            revocations_error=None if feed is None else feed.error,
+            accepted_while_stale=self._accepted_while_stale,
+            cached_tokens=len(self._seen),
+        )
+
+    def _now(self) -> EpochSeconds:
+        """The wall clock, unless the issuer's clock is known to be further.
+
+        A token issued at ``iat`` proves that it was ``iat`` at the issuer. Counted on from there by the monotonic
+        clock, this keeps what has expired expired when the wall clock is set back: its cut-offs may be pruned already.
+        """
+        return max(self._wall(), self._monotonic() + self._issuer_offset)
+
+    def _verify_unseen(self, raw: str) -> AccessToken:
+        seen = self._seen.find_older(raw)
+        if seen is not None:
+            self._check_again(raw, seen)
+            return seen.token
+        keys = self._keys.current()
+        token = check_access_token(raw, keys, self.policy, self._now())
+        self._issuer_offset = max(self._issuer_offset, token.iat - self._monotonic())
+        leeway = self.policy.leeway
+        begins = token.iat if token.nbf is None else max(token.iat, token.nbf)
+        seen = Seen(token, begins - leeway, token.exp + leeway, self._check_revocation(token))
+        self._seen.put(raw, seen)
+        if self._keys.current() is not keys:
+            self._seen.forget(raw)  # keys changed meanwhile, and the memory may have been cleared before this came in
+        return token
+
+    def _check_again(self, raw: str, seen: Seen) -> None:
+        now = self._now()
+        reason = None
+        if now >= seen.ends:
+            reason = RejectionReason.EXPIRED
+        elif now < seen.begins:
+            reason = RejectionReason.NOT_YET_VALID
+        if reason is not None:
+            self._seen.forget(raw)
+            raise TokenRejected(reason)
+        version = self._check_revocation(seen.token)
+        if version != seen.version:
+            self._seen.put(raw, seen._replace(version=version))
+
+    def _check_revocation(self, token: AccessToken) -> int:
+        """Look the token up in the view. Returns: the version of the view that does not hold it."""
+        view = self._view
+        if view is None:
+            return 0
+        # The version first: a cut-off that comes in between is then seen as a newer version at the next look.
+        version = view.version
+        if view.kills(token) is not None:
+            raise TokenRejected(RejectionReason.REVOKED)
+        feed = self._feed
+        if feed is not None:
+            feed.background.ensure()
+        if view.full or (feed is not None and not feed.freshness.fresh()):
+            if feed is None or feed.settings.when_stale == "refuse":
+                raise RevocationViewStale("the view of revocations is too old, or full")
+            if not self._accepted_while_stale:
+                _log.warning("tokens are accepted although the view of revocations is too old, or full")
+            self._accepted_while_stale += 1
+        return version
+
+    def begin(self) -> list[Step]:
+        """Start what runs in the background. Returns: what to wait for until all is at hand."""
+        steps = [] if self._feed is None or self._feed.freshness.known else [self._feed.background.request()]
+        try:
+            self._keys.current()
+        except KeysUnavailable:
+            refresh = self._keys.refresh()
+            if refresh is not None:
+                steps.append(refresh)
+        return steps
+
+    def remedy(self, error: TokenRejected | VerifierUnavailable) -> Step | None:
+        """What to wait for before trying again, if that could help."""
+        if isinstance(error, TokenRejected):
+            return self._keys.refresh() if error.reason is RejectionReason.UNKNOWN_KEY else None
+        if isinstance(error, KeysUnavailable):
+            return self._keys.refresh()
+        feed = self._feed
+        if feed is not None and not feed.polled:
+            return feed.background.request()
+        return None
+
+    def end(self) -> None:
+        if isinstance(self._keys, RemoteKeys):
+            self._keys.background.stop()
+        if self._feed is not None:
+            self._feed.background.stop()
+        if isinstance(self._transport, HttpTransport):
+            self._transport.close()
