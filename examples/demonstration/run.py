@@ -92,7 +92,6 @@ def plan(given: Mapping[str, str]) -> Plan:
             )
     home = Path(given.get("WATCHWORD_HOME") or ".watchword").expanduser()
     issuer = given.get("WATCHWORD_ISSUER") or f"http://localhost:{server_port}"
-    feed_token = given.get("WATCHWORD_FEED__TOKEN") or secrets.token_urlsafe(32)
     own_store = not given.get("WATCHWORD_STORE__URL") and not given.get("WATCHWORD_CONFIG")
     told = given.get("WATCHWORD_ADMIN_PASSWORD") or given.get("WATCHWORD_ADMIN_PASSWORD_FILE")
     first = own_store and not told and not (home / "watchword.db").exists()
@@ -104,12 +103,12 @@ def plan(given: Mapping[str, str]) -> Plan:
         "WATCHWORD_HOME": str(home),
         "WATCHWORD_PORT": str(server_port),
         "WATCHWORD_ISSUER": issuer,
-        "WATCHWORD_FEED__TOKEN": feed_token,
         "WATCHWORD_PLAYGROUND__DEMO_URL": f"http://localhost:{api_port}",
         "DEMO_PORT": str(api_port),
         "DEMO_ISSUER": issuer,
         "DEMO_AUDIENCE": given.get("WATCHWORD_AUDIENCE") or issuer,
-        "DEMO_FEED_TOKEN": feed_token,
+        # Open in development unless a token is set, so that an application of your own can follow it right away.
+        "DEMO_FEED_TOKEN": given.get("WATCHWORD_FEED__TOKEN", ""),
         "DEMO_ALLOWED_ORIGINS": given.get("DEMO_ALLOWED_ORIGINS")
         or f"http://localhost:{server_port},http://127.0.0.1:{server_port}",
     }
