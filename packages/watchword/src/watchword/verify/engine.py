@@ -48,7 +48,7 @@ class Engine:
         algorithms: Collection[str] = DEFAULT_ALGORITHMS,
         leeway: float = DEFAULT_LEEWAY_SECONDS,
         required_claims: Collection[str] = (),
-        keys: KeySet | None = None,
+        keys: KeySet | KeySource | None = None,
         jwks_uri: str | None = None,
         revocations: Revocations | RevocationView | None = None,
         transport: Transport | None = None,
@@ -74,8 +74,10 @@ class Engine:
         self._transport = HttpTransport() if transport is None else transport
         self._seen = SeenTokens(cache_size)
         self._keys: KeySource
-        if keys is not None:
+        if isinstance(keys, KeySet):
             self._keys = StaticKeys(keys)
+        elif keys is not None:
+            self._keys = keys
         else:
             for url in (issuer, jwks_uri or issuer):
                 check_url(url, allow_http=True)  # whether http is allowed, the transport decides

@@ -1,0 +1,139 @@
+"""Bearer credentials, whatever the framework: out of the request, to the verifier, into an answer (RFC 6750).
+
+Imports no web framework and reads no request: adapters hand in header values and write the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from watchword.oauth.challenge import challenge
+from watchword.oauth.names import ErrorCode
+from watchword.verify.access_token import AccessToken
+from watchword.verify.errors import TokenRejected, VerifierUnavailable
+
+SUBPROTOCOL: Final = "bearer"
+"""The WebSocket subprotocol after which a token may stand: ``new WebSocket(url, ["bearer", token])``."""
+
+# b64token (RFC 6750 §2.1); a comma, a space or anything outside ASCII in its place is a second credential or worse.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+
+
+class AsyncVerifier(Protocol):
+    """What is asked of a verifier here; `watchword.Verifier` is one."""
+
+    async def verify(self, raw: str, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> AccessToken: ...
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """A request that is answered here and goes no further."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str]) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        """For the body of the answer; holds nothing of the request."""
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """How one resource server challenges. ``resource_metadata`` is the URL of its metadata (RFC 9728 §5.1).
+
+    Raises: ValueError if ``realm`` or ``resource_metadata`` cannot stand in a header.
+    """
+
+    realm: str | None = None
+    resource_metadata: str | None = None
+
+    def __post_init__(self) -> None:
+        challenge(realm=self.realm, resource_metadata=self.resource_metadata)
+
+    async def authenticate(
+        self,
+        verifier: AsyncVerifier,
+        raw: str | None,
+        *,
+        scopes: Collection[str] = (),
+        roles: Collection[str] = (),
+    ) -> AccessToken:
+        """Verify credentials that `credentials` found.
+
+        Raises: Refused, whatever is wrong.
+        """
+        if raw is None:
+            raise self.missing()
+        try:
+            return await verifier.verify(raw, scopes=scopes, roles=roles)
+        except (TokenRejected, VerifierUnavailable) as error:
+            raise self.refused(error) from error
+
+    def credentials(self, authorization: Sequence[str], protocols: Iterable[str] = ()) -> str | None:
+        """Find the token, unverified, in the values of ``Authorization`` (RFC 6750 §2.1).
+
+        ``protocols`` are the values of ``Sec-WebSocket-Protocol``, for WebSockets only.
+
+        Returns: the token; None if the request carries no bearer credentials, other schemes included.
+        Raises: Refused, 400, for credentials that are malformed or given twice. RFC 6750 §2: clients MUST NOT use more
+        than one method to transmit the token in each request.
+        Does not look into forms or queries: a token in a URL ends in logs (RFC 9700 §4.3.2).
+        """
+        offered = offered_token(protocols)
+        if len(authorization) > 1 or (authorization and offered is not None):
+            raise self._malformed("more than one credential")
+        if not authorization:
+            if offered is not None and not _TOKEN.fullmatch(offered):
+                raise self._malformed("malformed bearer credentials")
+            return offered
+        scheme, _, raw = authorization[0].strip(" \t").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        raw = raw.lstrip(" ")
+        if not _TOKEN.fullmatch(raw):
+            raise self._malformed("malformed bearer credentials")
+        return raw
+
+    def missing(self) -> Refused:
+        """No credentials: 401, and a challenge without error code (RFC 6750 §3.1)."""
+        return Refused(401, "an access token is required", self._challenge())
+
+    def refused(self, error: TokenRejected | VerifierUnavailable) -> Refused:
+        """What to answer when verification failed: 401, 403, or 503 when the verifier is at fault and not the token."""
+        if isinstance(error, VerifierUnavailable):
+            return Refused(503, "access tokens cannot be verified just now", {"Retry-After": str(error.retry_after)})
+        status = 403 if error.error is ErrorCode.INSUFFICIENT_SCOPE else 401
+        headers = self._challenge(error.error, error.description, error.scope)
+        return Refused(status, error.description, headers)
+
+    def _malformed(self, what: str) -> Refused:
+        return Refused(400, what, self._challenge(ErrorCode.INVALID_REQUEST, what))
+
+    def _challenge(
+        self, error: ErrorCode | None = None, description: str | None = None, scope: tuple[str, ...] = ()
+    ) -> dict[str, str]:
+        value = challenge(
+            realm=self.realm,
+            error=error,
+            description=description,
+            scope=scope,
+            resource_metadata=self.resource_metadata,
+        )
+        return {"WWW-Authenticate": value}
+
+
+def offered_token(protocols: Iterable[str]) -> str | None:
+    """The token after ``bearer`` in the values of ``Sec-WebSocket-Protocol``.
+
+    Browsers cannot set headers on a WebSocket; this is the field they can. The server must accept with the subprotocol
+    ``bearer``, or the browser gives up; never with the token itself.
+
+    Returns: the token, unverified; an empty text if ``bearer`` stands alone; None without ``bearer``.
+    """
+    names = [name.strip(" \t") for value in protocols for name in value.split(",")]
+    if SUBPROTOCOL not in names:
+        return None
+    place = names.index(SUBPROTOCOL) + 1
+    return names[place] if place < len(names) else ""

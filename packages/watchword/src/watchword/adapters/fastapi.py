@@ -1,0 +1,121 @@
+"""FastAPI: dependencies that hand a route its verified access token, and show in OpenAPI.
+
+Holds no rules; everything is asked of ``bearer`` and the verifier. Annotations are evaluated, for FastAPI reads them.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
+
+from fastapi import Security
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
+
+from watchword.adapters.bearer import AsyncVerifier, Bearer, Refused
+from watchword.adapters.starlette import accepted_subprotocol, credential_headers, refuse
+from watchword.verify.access_token import AccessToken
+from watchword.verify.check import check_privileges
+from watchword.verify.errors import TokenRejected
+
+__all__ = ["BearerAuth", "accepted_subprotocol"]
+
+_DESCRIPTION: Final = "A JWT access token (RFC 9068) in `Authorization: Bearer`."
+
+
+class BearerAuth(SecurityBase):
+    """Authentication by bearer token, as a dependency::
+
+        auth = BearerAuth(verifier)
+
+        @app.get("/reports")
+        def reports(token: Annotated[AccessToken, Security(auth, scopes=["reports:read"])]): ...
+
+    All scopes named on the way to a route are required. Works for WebSockets too (accept with `accepted_subprotocol`).
+    In tests, replace it: ``app.dependency_overrides[auth] = lambda: token``.
+    """
+
+    def __init__(
+        self,
+        verifier: AsyncVerifier,
+        *,
+        realm: str | None = None,
+        resource_metadata: str | None = None,
+        scheme_name: str = "bearer",
+        description: str = _DESCRIPTION,
+    ) -> None:
+        """Make the dependency.
+
+        ``realm`` and ``resource_metadata`` (a URL, RFC 9728) go into challenges; ``scheme_name`` and ``description``
+        into OpenAPI.
+        """
+        self.model = HTTPBearerModel(bearerFormat="JWT", description=description)
+        self.scheme_name = scheme_name
+        self.optional = _OptionalBearerAuth(self)
+        """The same for routes that are open to all: None without credentials. Bad credentials are refused all the same,
+        and so are good ones without the scopes named."""
+        self._verifier = verifier
+        self._bearer = Bearer(realm=realm, resource_metadata=resource_metadata)
+
+    async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken:
+        """Verify the token of a request or WebSocket. Raises: HTTPException or WebSocketException."""
+        try:
+            raw = self._bearer.credentials(*credential_headers(connection))
+            return await self._bearer.authenticate(self._verifier, raw, scopes=security_scopes.scopes)
+        except Refused as refused:
+            refuse(connection, refused)
+
+    async def present(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken | None:
+        """As calling it, but None if the request carries no bearer credentials."""
+        try:
+            raw = self._bearer.credentials(*credential_headers(connection))
+        except Refused as refused:
+            refuse(connection, refused)
+        return None if raw is None else await self(connection, security_scopes)
+
+    def roles(self, *roles: str) -> Callable[..., Awaitable[AccessToken]]:
+        """A dependency that requires all of these roles: ``Depends(auth.roles("admin"))``.
+
+        It stands on this one, so an override of ``auth`` holds for it as well; the roles are looked at even then.
+        """
+        _require_some(roles)
+        return self._roles_guard(lambda token: check_privileges(token, (), roles))
+
+    def any_role(self, *roles: str) -> Callable[..., Awaitable[AccessToken]]:
+        """A dependency that requires at least one of these roles; otherwise as `roles`."""
+
+        _require_some(roles)
+
+        def check(token: AccessToken) -> None:
+            if not set(roles).intersection(token.roles):
+                check_privileges(token, (), roles)
+
+        return self._roles_guard(check)
+
+    def _roles_guard(self, check: Callable[[AccessToken], None]) -> Callable[..., Awaitable[AccessToken]]:
+        async def role_guard(connection: HTTPConnection, token: Annotated[AccessToken, Security(self)]) -> AccessToken:
+            try:
+                check(token)
+            except TokenRejected as error:
+                refuse(connection, self._bearer.refused(error))
+            return token
+
+        return role_guard
+
+
+def _require_some(roles: tuple[str, ...]) -> None:
+    if not roles:
+        raise ValueError("name at least one role: a guard without any would let everyone pass")
+
+
+class _OptionalBearerAuth(SecurityBase):
+    """`BearerAuth` for routes that are open to all; see there."""
+
+    def __init__(self, required: BearerAuth) -> None:
+        self.model = required.model
+        self.scheme_name = required.scheme_name
+        self._required = required
+
+    async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken | None:
+        """The verified token, or None without credentials."""
+        return await self._required.present(connection, security_scopes)

@@ -1,0 +1,225 @@
+"""For the tests of those who accept tokens: an issuer in this process, and a clock that moves when told.
+
+No network, no server, no sleeping. Not for production: `FakeIssuer` signs whatever it is asked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from watchword.clock import Clock, EpochSeconds, system_clock
+from watchword.jose import jws
+from watchword.jose.jwk import Key, KeySet
+from watchword.jose.jws import Signer
+from watchword.transport import Request, Response, TransportError
+from watchword.verify.revocation import Axis, CutOff, RevocationView
+from watchword.verify.verifier import SyncVerifier, Verifier
+
+_LIFETIME_SECONDS: Final = 600.0
+_PAGE_ENTRIES: Final = 1000
+
+Answer: TypeAlias = Callable[[Request], Response]
+
+
+class FakeClock:
+    """Time that stands still until it is moved; starts at the time of this machine, or where it is told to."""
+
+    def __init__(self, now: EpochSeconds | None = None) -> None:
+        self._now = float(int(system_clock.now())) if now is None else now
+        self._monotonic = 1000.0
+
+    def now(self) -> EpochSeconds:
+        """As `Clock.now`."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """As `Clock.monotonic`."""
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        if seconds < 0:
+            raise ValueError("time does not go back; see jump")
+        self._now += seconds
+        self._monotonic += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward or back, while no time passes."""
+        self._now += seconds
+
+
+class FakeTransport:
+    """Answers requests from a table of URLs (without query), and keeps what was asked in ``asked``."""
+
+    def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
+        self.answers: dict[str, Answer] = dict(answers or {})
+        self.asked: list[Request] = []
+        self.down = False
+        """While set, nothing can be reached."""
+
+    def fetch(self, request: Request) -> Response:
+        """As `Transport.fetch`. A URL outside the table is answered 404."""
+        self.asked.append(request)
+        if self.down:
+            raise TransportError("the fake network is down")
+        answer = self.answers.get(request.url.partition("?")[0])
+        return json_response({}, status=404) if answer is None else answer(request)
+
+
+def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A `Response` of JSON; names of ``headers`` in lower case."""
+    return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value))
+
+
+class FakeIssuer:
+    """An authorization server of its own, as far as verifiers can tell.
+
+    `verifier` gives verifiers that know its keys and cut-offs at once; `transport` serves the same by discovery, JWK
+    Set and revocation feed, for verifiers made by hand.
+    """
+
+    def __init__(
+        self,
+        issuer: str = "https://issuer.test",
+        *,
+        audience: str = "api",
+        algorithm: str = "ES256",
+        clock: Clock | None = None,
+        lifetime: float = _LIFETIME_SECONDS,
+    ) -> None:
+        """Make an issuer with one new key. ``lifetime`` of its tokens is in seconds."""
+        self.issuer = issuer
+        self.audience = audience
+        self.clock: Clock = FakeClock() if clock is None else clock
+        self.lifetime = lifetime
+        self.view = RevocationView(clock=self.clock)
+        """What its verifiers look into."""
+        self._algorithm = algorithm
+        self._cut_offs: list[tuple[CutOff, float]] = []
+        self._jti = 0
+        self.key = Key.generate(algorithm)
+        self.keys = KeySet([self.key])
+        """Published now; assign another set to publish it instead."""
+        self.feed_token: str | None = None
+        """The credential the feed asks for, if any."""
+        self.transport = FakeTransport(
+            {
+                f"{issuer}/.well-known/openid-configuration": self._metadata,
+                f"{issuer}/jwks": self._jwks,
+                f"{issuer}/revocations": self._feed,
+            }
+        )
+
+    def token(
+        self,
+        sub: str = "ada",
+        *,
+        scope: str | Collection[str] = "",
+        roles: Collection[str] = (),
+        key: Key | None = None,
+        typ: str | None = "at+jwt",
+        header: Mapping[str, Any] | None = None,
+        **claims: Any,
+    ) -> str:
+        """Sign an access token for ``audience``; further ``claims`` are added, replace others, or remove them if None.
+
+        ``key``, ``typ`` and ``header`` serve tests of tokens that must be refused.
+        """
+        now = int(self.clock.now())
+        self._jti += 1
+        members = {
+            "iss": self.issuer,
+            "sub": sub,
+            "aud": self.audience,
+            "exp": now + int(self.lifetime),
+            "iat": now,
+            "jti": f"token-{self._jti}",
+            "client_id": "first-party",
+            "scope": scope if isinstance(scope, str) else " ".join(scope),
+            "sid": f"session-{sub}",
+            "rev": len(self._cut_offs),
+            "roles": list(roles),
+            **claims,
+        }
+        signer = Signer(self.key if key is None else key, algorithm=None, typ=typ, header=header)
+        return signer.sign(msgspec.json.encode({name: value for name, value in members.items() if value is not None}))
+
+    def verifier(self, audience: str | None = None, **options: Any) -> Verifier:
+        """A verifier for its tokens that needs no network; ``options`` as `Verifier` takes them."""
+        return Verifier(self.issuer, audience or self.audience, **self._options(options))
+
+    def sync_verifier(self, audience: str | None = None, **options: Any) -> SyncVerifier:
+        """As `verifier`, without async."""
+        return SyncVerifier(self.issuer, audience or self.audience, **self._options(options))
+
+    def rotate(self) -> Key:
+        """Sign with a new key from now on; the old ones stay published. Returns: the new key."""
+        self.key = Key.generate(self._algorithm)
+        self.keys = KeySet([*self.keys, self.key])
+        return self.key
+
+    def revoke(self, token: str) -> None:
+        """Revoke one token, by its ``jti``."""
+        claims = msgspec.json.decode(jws.parse(token).payload)
+        self.cut_off("token", claims["jti"])
+
+    def cut_off(self, axis: Axis, value: str = "", *, spares: str | None = None) -> CutOff:
+        """Write a cut-off: at once for its own verifiers, with their next poll for those that follow the feed.
+
+        ``value`` is a jti, sid, family id, sub, client_id, tenant or kid, as the axis says; ``spares`` a sid.
+        """
+        position = len(self._cut_offs) + 1
+        floors = [
+            old.position
+            for old, _ in self._cut_offs
+            if old.axis == axis and old.value == value and old.spares != spares
+        ]
+        entry = CutOff(position, axis, value, self.lifetime, spares, max(floors, default=0))
+        self._cut_offs.append((entry, self.clock.now()))
+        self.view.apply([entry])
+        return entry
+
+    # As `KeySource`: what its own verifiers ask.
+
+    def current(self) -> KeySet:
+        """The keys published now."""
+        return self.keys
+
+    def refresh(self) -> None:
+        """Nothing newer is to be had."""
+
+    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"keys": self, "revocations": self.view, "clock": self.clock, **options}
+
+    def _metadata(self, _request: Request) -> Response:
+        return json_response({"issuer": self.issuer, "jwks_uri": f"{self.issuer}/jwks"})
+
+    def _jwks(self, _request: Request) -> Response:
+        return json_response(self.keys.public_jwks(), headers={"cache-control": "public, max-age=300"})
+
+    def _feed(self, request: Request) -> Response:
+        if self.feed_token is not None and request.headers.get("Authorization") != f"Bearer {self.feed_token}":
+            return json_response({}, status=401)
+        query = parse_qs(urlsplit(request.url).query)
+        limit = min(int(query.get("limit", ["1000"])[0]), _PAGE_ENTRIES)
+        epoch, _, rest = query.get("cursor", [""])[0].partition(".")
+        snapshot = epoch != "fake"
+        start = 0 if snapshot else int(rest.partition(".")[0])
+        page = self._cut_offs[start : start + limit]
+        now = self.clock.now()
+        entries = [
+            msgspec.structs.replace(entry, expires_in=max(0.0, at + entry.expires_in - now)) for entry, at in page
+        ]
+        end = start + len(page)
+        return json_response(
+            {
+                "cursor": f"fake.{end}.0",
+                "entries": entries,
+                "more": end < len(self._cut_offs),
+                "snapshot": snapshot,
+            }
+        )
