@@ -121,7 +121,13 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         keys=keys,
         hasher=hasher,
         accounts=AccountService(
-            store=store, hasher=hasher, throttle=LoginThrottle(store, settings.throttle), settings=settings, clock=clock
+            store=store,
+            hasher=hasher,
+            throttle=LoginThrottle(
+                store, settings.throttle, secret=settings.master_key.get_secret_value().encode(), clock=clock
+            ),
+            settings=settings,
+            clock=clock,
         ),
         sessions=SessionEnding(store),
         issuer=issuer,

@@ -137,10 +137,24 @@ class Passwords(Section):
 class Throttle(Section):
     """Failed logins tolerated. Successes are never throttled."""
 
-    account_failures: int = _of(10, "Failures an account within the window.", "failures", ge=1)
-    address_failures: int = _of(100, "Failures a client address (IPv6: /64) within the window.", "failures", ge=1)
+    account_failures: int = _of(
+        10, "Failures an account from one client address (IPv6: /64) within the window.", "failures", ge=1
+    )
+    account_failures_total: int = _of(
+        100,
+        "Failures an account from everywhere within the window, so that one attacker cannot lock others out.",
+        "failures",
+        ge=1,
+    )
+    address_failures: int = _of(
+        100, "Failures a client address (IPv6: /64), whatever the account, within the window.", "failures", ge=1
+    )
     window: WholeSeconds = _of(
-        900, "The window; an account that keeps failing waits longer.", "seconds", ge=1, le=7 * 86400
+        900,
+        "The window. It doubles, up to a day, each time an account reaches its limit again.",
+        "seconds",
+        ge=1,
+        le=7 * 86400,
     )
 
 

@@ -13,24 +13,11 @@ import msgspec
 from starlette.responses import Response
 
 from watchword_server.web.correlation import correlation_id
+from watchword_server.web.field_error import FieldError as FieldError  # noqa: PLC0414 - it is half of a problem
 
 MEDIA_TYPE = "application/problem+json"
 
 _encode = msgspec.json.Encoder().encode
-
-
-class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one field. ``field`` is dotted (``address.0.city``); ``code`` is stable, ``detail`` for people."""
-
-    field: str
-    code: str
-    detail: str
-
-    @property
-    def pointer(self) -> str:
-        """The field as a JSON Pointer in a URI fragment (RFC 6901 §6)."""
-        parts = (part.replace("~", "~0").replace("/", "~1") for part in self.field.split("."))
-        return "#/" + "/".join(parts)
 
 
 class ProblemError(Exception):
