@@ -88,16 +88,15 @@ class AccountService(Administration):
                         return Throttled(standing.retry_after)
                 view = await self._store.account_for_login(email_key=email_key, username_key=username_key)
                 prepared = prepare(password, self._rules)
-                if not await self._is_right(slot, view, prepared, subject, standing, origin, "login"):
+                proven = await self._proven(slot, view, prepared, subject, standing, origin, "login")
+                if proven is None or prepared is None:
                     return BadCredentials()
-                assert view is not None  # noqa: S101 - no password is right for no account
-                assert prepared is not None  # noqa: S101
-                await self._renew_hash(slot, view, prepared)
-                return Authenticated(view)
+                await self._renew_hash(slot, proven, prepared)
+                return Authenticated(proven)
         except HasherBusy as busy:
             return Busy(busy.retry_after)
 
-    async def _is_right(
+    async def _proven(
         self,
         slot: Slot,
         view: AccountView | None,
@@ -106,14 +105,12 @@ class AccountService(Administration):
         standing: Standing,
         origin: Origin,
         act: str,
-    ) -> bool:
-        """Whether the password is right and the account may use it; counts and audits a failure, forgets them after a
-        success.
-        """
+    ) -> AccountView | None:
+        """The account, when the password is right and the account may use it; else a failure is counted and audited."""
         right = await slot.verify(view.password_hash if view else None, prepared)
         if right and view is not None and view.account.disabled_at is None:
             await self._throttle.succeeded(subject, standing)
-            return True
+            return view
         account_id = view.account.id if view else None
         reason = "unknown_account" if view is None else "disabled" if right else "wrong_password"
         await self._store.append_audit(
@@ -121,7 +118,7 @@ class AccountService(Administration):
         )
         if await self._throttle.failed(subject, standing):
             await self._store.append_audit(AuditEvent(event=f"{act}.throttled", origin=origin, account_id=account_id))
-        return False
+        return None
 
     async def _renew_hash(self, slot: Slot, view: AccountView, prepared: bytes) -> None:
         """Parameters have changed since the password was set: now is the only time its hash can follow."""
@@ -166,11 +163,11 @@ class AccountService(Administration):
         """One try; None when the hash was replaced between reading and writing (a login that renewed it, or another
         change).
         """
-        found = await self._store.account(account_id)
+        view = await self._store.account(account_id)
         prepared = prepare(current, self._rules)
-        if not await self._is_right(slot, found, prepared, subject, standing, origin, "password_change"):
+        found = await self._proven(slot, view, prepared, subject, standing, origin, "password_change")
+        if found is None:
             return BadCredentials()
-        assert found is not None  # noqa: S101 - no password is right for no account
         if hmac.compare_digest(prepare(new, self._rules) or b"", prepared or b""):
             return Problems((FieldError("new_password", "unchanged", "must differ from the current one"),))
         names = (found.account.email, found.account.username or "")
