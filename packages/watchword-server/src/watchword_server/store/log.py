@@ -63,6 +63,18 @@ def known_form(cursor: Cursor) -> bool:
     )
 
 
+def require_axis(axis: Axis, value: str) -> None:
+    """Raises ValueError unless the value is one of that axis: '' on everything, and there only."""
+    if (axis == "everything") != (value == ""):
+        raise ValueError("the value is '' on the axis everything, and there only")
+
+
+def require_lifetime(seconds: float) -> None:
+    """Raises ValueError unless it is a number of seconds that can be added to a time; NaN is none."""
+    if not 0 <= seconds < 1e10:
+        raise ValueError("a lifetime is a number of seconds, 0 or more")
+
+
 def _text(text: str | None) -> bytes:
     if text is None:
         return b"\xff\xff\xff\xff"

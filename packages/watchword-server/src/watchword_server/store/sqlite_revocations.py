@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from watchword_server.store.log import SHARED_AXES, known_form
+from watchword_server.store.log import SHARED_AXES, known_form, require_axis, require_lifetime
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.records import AuditEvent, Axis, Cursor, CutOff, CutOffBatch
 from watchword_server.store.rows import Row, cut_off_of
@@ -45,8 +45,7 @@ class SqliteRevocations(SqliteFamilies):
     ) -> CutOff:
         """Write one cut-off with its audit line; on an absolute axis one alive is returned as it is."""
         require_storable(value=value, spares=spares)
-        if (axis == "everything") != (value == ""):
-            raise ValueError("the value is '' on the axis everything, and there only")
+        require_axis(axis, value)
         told = Told(axis, value, clean(cause), spares)
 
         def act(connection: sqlite3.Connection) -> CutOff:
@@ -88,8 +87,7 @@ class SqliteRevocations(SqliteFamilies):
     async def declare_lifetime(self, token_class: str, seconds: float) -> float:
         """Remember the longest lifetime of a class of tokens; returns it, in seconds."""
         require_storable(token_class=token_class)
-        if not 0 <= seconds < 1e10:  # NaN is neither
-            raise ValueError("a lifetime is a number of seconds, 0 or more")
+        require_lifetime(seconds)
 
         def act(connection: sqlite3.Connection) -> float:
             row = connection.execute(

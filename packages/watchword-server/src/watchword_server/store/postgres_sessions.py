@@ -1,0 +1,208 @@
+"""Sessions and refresh families on PostgreSQL.
+
+Does not decide the fate of a refresh token: tokens/refresh.py does, on a view from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+from watchword.clock import EpochSeconds
+
+from watchword_server.store.postgres_accounts import PostgresAccounts
+from watchword_server.store.records import (
+    AuditEvent,
+    Family,
+    FamilyView,
+    NewNotice,
+    NewSession,
+    Session,
+    SessionView,
+)
+from watchword_server.store.rows import (
+    audit_values,
+    family_of,
+    family_view_of,
+    notice_values,
+    session_of,
+    session_view_of,
+)
+from watchword_server.store.statements import (
+    ACCOUNT_COLUMNS,
+    FAMILY_COLUMNS,
+    SESSION_COLUMNS,
+    alive,
+    family_cut_off,
+    token_cut_off,
+)
+from watchword_server.store.text import clean, integer, limited, pack_list, require_storable, storable
+
+_NOW: Final = "WITH t AS MATERIALIZED (SELECT watchword_now($1) AS now) "
+_JOINED: Final = "sessions s JOIN families f ON f.sid = s.sid JOIN accounts a ON a.id = s.account_id CROSS JOIN t"
+# The account is locked while it is judged, so no cut-off of it can commit between the judgement and the login. Its
+# columns are read again after a wait; so they are in its row, and not in a table that this statement's snapshot shows
+# as it was. Cut-offs of a client, a tenant or everything that commit meanwhile leave a session that is dead from birth.
+_START: Final = (
+    _NOW
+    + f""",
+allowed AS MATERIALIZED (
+    SELECT a.id FROM accounts a, revocation_head h,
+        (SELECT $3::text COLLATE "C" AS sid, $4::text COLLATE "C" AS client_id) s
+    WHERE a.id = $2 AND a.disabled_at IS NULL AND $5 >= {family_cut_off("greatest")} AND $5 >= h.forgotten
+    FOR SHARE OF a
+), s AS (
+    INSERT INTO sessions (sid, account_id, client_id, rev, device, created_at, auth_time, amr, expires_at, due_at)
+    SELECT $3, allowed.id, $4, $5, $6, t.now, $7, $8, $9, least($9, $10) FROM allowed, t
+    RETURNING sid, created_at
+), f AS (
+    INSERT INTO families (id, sid, scope, resource, sender_key, delivery, salt, key_id, rotated_at, device_kind, place,
+        idle_expires_at, expires_at)
+    SELECT $11, s.sid, $12, $13, $14, $15, $16, $17, s.created_at, $18, $19, $10, $20 FROM s
+    RETURNING rotated_at
+)
+SELECT watchword_audit(f.rotated_at, $21) FROM f
+"""
+)
+_VIEW: Final = (
+    _NOW + f"SELECT {ACCOUNT_COLUMNS}, {SESSION_COLUMNS}, {alive('greatest', 't.now')} AND NOT EXISTS (SELECT 1 "
+    f"FROM revocations r WHERE r.axis = 'token' AND r.value = $4), {token_cut_off()}, h.position, t.now "
+    f"FROM {_JOINED}, revocation_head h WHERE s.sid = $2 AND s.account_id = $3"
+)
+_LIST: Final = _NOW + f"SELECT {SESSION_COLUMNS} FROM {_JOINED} WHERE {alive('greatest', 't.now')} AND "
+_LIST_OF_ONE: Final = _LIST + (
+    "s.account_id = $2 AND ($3::text IS NULL OR (s.created_at, s.sid) < "
+    "(SELECT created_at, sid FROM sessions WHERE sid = $3)) ORDER BY s.created_at DESC, s.sid DESC LIMIT $4"
+)
+_LIST_OF_ALL: Final = _LIST + "s.sid > coalesce($2, '') ORDER BY s.sid LIMIT $3"
+_END: Final = "SELECT watchword_end_session($1, $2, $3, $4, $5, $6, NULL)"
+_END_ALL: Final = "SELECT watchword_cut_off_account($1, $2, $3, $4, $5, $6)"
+
+_FAMILY: Final = (
+    _NOW + f"SELECT {FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= t.now, s.auth_time, "
+    f"s.amr, {family_cut_off('greatest')}, h.position, t.now FROM {_JOINED}, revocation_head h WHERE f.id = $2"
+)
+_OF_SESSION: Final = f"SELECT {FAMILY_COLUMNS} FROM families f JOIN sessions s ON s.sid = f.sid WHERE f.sid = $1 ORDER BY f.rotated_at DESC"
+_ADVANCE: Final = (
+    _NOW
+    + f"""
+UPDATE families f SET generation = f.generation + 1, rotated_at = watchword_now($1), refresh_count = f.refresh_count + 1,
+    odd_count = CASE WHEN f.odd_marked OR f.odd_count = 0 THEN f.odd_count ELSE f.odd_count - 1 END,
+    odd_marked = false, device_kind = $4, place = $5, idle_expires_at = $6
+FROM sessions s, accounts a, t
+WHERE f.id = $2 AND f.generation = $3 AND s.sid = f.sid AND a.id = s.account_id AND {alive("greatest", "t.now")}
+RETURNING true
+"""
+)
+_MARK: Final = (
+    _NOW
+    + f""",
+marked AS (
+    UPDATE families f SET odd_marked = true, odd_count = f.odd_count + 1
+    FROM sessions s, accounts a, t
+    WHERE f.id = $2 AND f.generation = $3 AND NOT f.odd_marked AND s.sid = f.sid AND a.id = s.account_id
+        AND {alive("greatest", "t.now")}
+    RETURNING s.account_id, t.now
+)
+SELECT watchword_audit(marked.now, $4), watchword_notice(marked.now, marked.account_id, $5) FROM marked
+"""
+)
+_REVOKE: Final = "SELECT watchword_end_session($1, $2, (SELECT sid FROM families WHERE id = $3), NULL, $4, $5, $6)"
+
+
+class PostgresSessions(PostgresAccounts):
+    """The Sessions part of the port."""
+
+    async def start_session(self, new: NewSession, audit: AuditEvent) -> bool:
+        """Record the login and its family, unless the account is gone or was cut off since `new.rev`."""
+        family = new.family
+        require_storable(
+            sid=new.sid,
+            client_id=new.client_id,
+            family=family.id,
+            resource=family.resource,
+            sender_key=family.sender_key,
+            key_id=family.key_id,
+        )
+        if not storable(new.account_id):
+            return False
+        try:
+            row = await self._row(
+                _START,
+                *(self._now(), new.account_id, new.sid, new.client_id, new.rev, clean(new.device), new.auth_time),
+                *(pack_list("amr", new.amr), new.expires_at, family.idle_expires_at, family.id),
+                *(pack_list("scope", family.scope), family.resource, family.sender_key, family.delivery, family.salt),
+                *(family.key_id, clean(family.device_kind), clean(new.place), family.expires_at, audit_values(audit)),
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise ValueError("a session or family with that id exists") from error
+        return row is not None
+
+    async def session_view(self, sid: str, account_id: str, *, jti: str | None = None) -> SessionView | None:
+        """The account and session behind a token."""
+        if not storable(sid, account_id, jti):
+            return None
+        row = await self._row(_VIEW, self._now(), sid, account_id, jti)
+        return None if row is None else session_view_of(row)
+
+    async def list_sessions(
+        self, account_id: str | None, *, after: str | None = None, limit: int = 100
+    ) -> Sequence[Session]:
+        """Living sessions: of one account newest first, of all by sid; after that sid."""
+        if not storable(account_id, after):
+            return ()
+        sql = _LIST_OF_ALL if account_id is None else _LIST_OF_ONE
+        own = () if account_id is None else (account_id,)
+        return [session_of(row) for row in await self._rows(sql, self._now(), *own, after, limited(limit))]
+
+    async def end_session(self, sid: str, *, account_id: str | None, reason: str, audit: AuditEvent) -> bool:
+        """End the session, its family and its access tokens. True for exactly one caller."""
+        if not storable(sid, account_id):
+            return False
+        values = (self._now(), self._leeway, sid, account_id, clean(reason), audit_values(audit))
+        return bool(await self._value(_END, *values))
+
+    async def end_all_sessions(self, account_id: str, *, spares: str | None, reason: str, audit: AuditEvent) -> int:
+        """One cut-off that ends all sessions of the account but `spares`. Returns its position."""
+        require_storable(account_id=account_id, spares=spares)
+        position: int = await self._value(
+            _END_ALL, self._now(), self._leeway, account_id, spares, clean(reason), audit_values(audit)
+        )
+        return position
+
+
+class PostgresFamilies(PostgresSessions):
+    """The Families part of the port."""
+
+    async def family(self, family_id: str) -> FamilyView | None:
+        """Everything a refresh decides on, from one statement."""
+        row = await self._row(_FAMILY, self._now(), family_id) if storable(family_id) else None
+        return None if row is None else family_view_of(row)
+
+    async def families_of(self, sid: str) -> Sequence[Family]:
+        """The families of a session that are on record."""
+        return [family_of(row) for row in await self._rows(_OF_SESSION, sid)] if storable(sid) else ()
+
+    async def advance_refresh(
+        self, family_id: str, *, from_generation: int, device_kind: str, place: str, idle_expires_at: EpochSeconds
+    ) -> bool:
+        """Move one generation on. True for exactly one caller."""
+        if not storable(family_id):
+            return False
+        rest = (integer(from_generation), clean(device_kind), clean(place), idle_expires_at)
+        return await self._value(_ADVANCE, self._now(), family_id, *rest) is not None
+
+    async def mark_odd(self, family_id: str, *, generation: int, audit: AuditEvent, notice: NewNotice | None) -> bool:
+        """Note an odd repeat. True for exactly one caller a generation."""
+        if not storable(family_id):
+            return False
+        values = (family_id, integer(generation), audit_values(audit), notice_values(notice))
+        return await self._row(_MARK, self._now(), *values) is not None
+
+    async def revoke_family(self, family_id: str, *, reason: str, audit: AuditEvent, notice: NewNotice | None) -> bool:
+        """Cut off the family and its session, access tokens included. True for exactly one caller."""
+        if not storable(family_id):
+            return False
+        values = (family_id, clean(reason), audit_values(audit), notice_values(notice))
+        return bool(await self._value(_REVOKE, self._now(), self._leeway, *values))

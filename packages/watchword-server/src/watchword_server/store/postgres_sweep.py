@@ -1,0 +1,113 @@
+"""Deleting what is dead on PostgreSQL, a batch a table, each in a transaction of its own.
+
+Does not decide how long dead rows are kept for explanation: `retention` is given. Rows that others hold are skipped,
+so no act waits for the sweep and the sweep for none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from watchword_server.store.postgres_keys import PostgresKeys
+from watchword_server.store.records import SweepReport
+from watchword_server.store.text import limited
+
+# Each takes now, retention and limit, and returns rows deleted and rows looked at. Session and family are locked
+# together: a refresh that is being written is skipped, one just written is seen.
+_DUE_SESSIONS: Final = """
+WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
+due AS MATERIALIZED (
+    SELECT s.sid, least(s.ended_at, s.expires_at, f.idle_expires_at) AS ends
+    FROM sessions s JOIN families f ON f.sid = s.sid CROSS JOIN t
+    WHERE s.due_at <= t.horizon ORDER BY s.due_at LIMIT $3 FOR UPDATE OF s, f SKIP LOCKED
+), dead AS (
+    DELETE FROM sessions s USING due, t WHERE s.sid = due.sid AND due.ends <= t.horizon RETURNING 1
+), later AS (
+    UPDATE sessions s SET due_at = due.ends FROM due, t WHERE s.sid = due.sid AND due.ends > t.horizon
+)
+SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM due)
+"""
+_REVOCATIONS: Final = """
+WITH dead AS MATERIALIZED (
+    SELECT r.position FROM revocations r, revocation_head h
+    WHERE r.expires_at <= watchword_now($1) AND $2 >= 0 AND r.position < h.position
+    LIMIT $3 FOR UPDATE OF r SKIP LOCKED
+), gone AS (DELETE FROM revocations r USING dead WHERE r.position = dead.position RETURNING 1)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
+"""
+_FAILURES: Final = """
+WITH t AS MATERIALIZED (SELECT watchword_now($1) AS now WHERE $2 >= 0),
+dead AS MATERIALIZED (
+    SELECT f.name FROM failures f, t WHERE f.window_ends_at <= t.now LIMIT $3 FOR UPDATE OF f SKIP LOCKED
+), gone AS (DELETE FROM failures f USING dead WHERE f.name = dead.name RETURNING 1)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
+"""
+_NOTICES: Final = """
+WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
+dead AS MATERIALIZED (
+    SELECT n.id FROM notices n, t WHERE n.read_at <= t.horizon LIMIT $3 FOR UPDATE OF n SKIP LOCKED
+), gone AS (DELETE FROM notices n USING dead WHERE n.id = dead.id RETURNING 1)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
+"""
+_SWEEPS: Final = (
+    (("sessions", "families"), _DUE_SESSIONS),
+    (("revocations",), _REVOCATIONS),
+    (("failures",), _FAILURES),
+    (("notices",), _NOTICES),
+)
+
+_CUT_OFF_ACCOUNTS: Final = (
+    "SELECT id, cut_off FROM accounts WHERE cut_off_at <= watchword_now($1) - $2 ORDER BY cut_off_at LIMIT $3"
+)
+_SESSIONS_CUT_OFF: Final = """
+WITH dead AS MATERIALIZED (
+    SELECT s.sid FROM sessions s JOIN accounts a ON a.id = s.account_id
+    WHERE s.account_id = $1 AND a.cut_off = $2
+        AND s.rev < CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END
+    LIMIT $3 FOR UPDATE OF s SKIP LOCKED
+), gone AS (DELETE FROM sessions s USING dead WHERE s.sid = dead.sid RETURNING 1)
+SELECT count(*) FROM gone
+"""
+_SWEPT: Final = "UPDATE accounts SET cut_off_at = NULL WHERE id = $1 AND cut_off = $2"
+_SETTLED: Final = """
+SELECT c.position FROM family_cutoffs c
+WHERE c.settled_at <= watchword_now($1) AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) LIMIT $2
+"""
+
+
+class PostgresSweep(PostgresKeys):
+    """The sweeping part of the port."""
+
+    async def sweep(self, *, limit: int, retention: float) -> SweepReport:
+        """Delete dead rows, at most about `limit` a table, each table in a short transaction of its own."""
+        most = max(1, limited(limit))
+        deleted: dict[str, int] = {}
+        more = False
+        for tables, sql in _SWEEPS:
+            row = await self._row(sql, self._now(), float(retention), most)
+            gone, seen = (0, 0) if row is None else (row[0], row[1])
+            deleted.update(dict.fromkeys(tables, gone))
+            more = more or seen >= most
+        ended, more_ended = await self._sweep_cut_off_accounts(most, retention)
+        deleted["sessions"] += ended
+        deleted["families"] += ended
+        deleted["family_cutoffs"] = await self._sweep_family_cutoffs(most)
+        return SweepReport(deleted=deleted, more=more or more_ended or deleted["family_cutoffs"] >= most)
+
+    async def _sweep_cut_off_accounts(self, limit: int, retention: float) -> tuple[int, bool]:
+        """Sessions that a cut-off of their account ended long enough ago: how many went, and whether more may be."""
+        room = limit
+        accounts = await self._rows(_CUT_OFF_ACCOUNTS, self._now(), float(retention), limit)
+        for account_id, cut_off in accounts:
+            room -= await self._value(_SESSIONS_CUT_OFF, account_id, cut_off, room)
+            if room == 0:
+                return limit, True
+            await self._rows(_SWEPT, account_id, cut_off)
+        return limit - room, len(accounts) == limit
+
+    async def _sweep_family_cutoffs(self, limit: int) -> int:
+        """Cut-offs of clients, tenants and everything that no session is older than: how many went."""
+        settled = [row[0] for row in await self._rows(_SETTLED, self._now(), limit)]
+        if not settled:
+            return 0
+        return int(await self._value("SELECT watchword_forget_family_cutoffs($1)", settled))
