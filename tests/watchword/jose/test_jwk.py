@@ -301,7 +301,7 @@ def test_short_rsa_keys_are_refused(bits: int, b64, refused) -> None:
 
 
 def test_huge_rsa_keys_are_refused(b64, refused) -> None:
-    """CVE-2023-2650's cousin: the work of verifying grows with the key, and the key may be a stranger's."""
+    """CVE-2023-6237 (OpenSSL) was of this family: the work of checking grows with the key, and the key may be a stranger's."""
     with refused("bad_key"):
         Key.from_jwk({"kty": "RSA", "n": int_to_b64(b64, 2**8192 + 1), "e": "AQAB"})
     with refused("bad_key"):
@@ -343,7 +343,7 @@ def test_rsa_keys_of_more_than_two_primes_are_refused(keys, refused) -> None:
 @pytest.mark.rfc("7518 §3.2")
 @pytest.mark.parametrize(("alg", "size"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
 def test_a_secret_is_as_long_as_the_hash_at_least(alg: str, size: int, b64, refused) -> None:
-    """CVE-2025-45768: a library that takes any length lets people sign with passwords."""
+    """CVE-2025-45768 (PyJWT, disputed): a library that takes any length lets people sign with passwords."""
     assert Key.from_secret(b"\x01" * size, alg).algorithm == alg
     for short in (0, 1, size - 1):
         with refused("bad_key"):
