@@ -47,8 +47,9 @@ function request({ method, path, as, to }, width) {
   return [...speaker, s("tspan", { class: "label-method" }, method), s("tspan", {}, ` ${shown}`)];
 }
 
-function reply({ status, ms, count, responseBody }) {
-  const why = status >= 400 ? (responseBody?.reason ?? responseBody?.error ?? responseBody?.code ?? "") : "";
+function reply({ status, ms, count, responseBody, responseHeaders }) {
+  const challenge = responseHeaders.find(([name]) => name === "www-authenticate")?.[1].match(/error="([^"]*)"/)?.[1];
+  const why = status >= 400 ? (responseBody?.reason ?? challenge ?? responseBody?.code ?? "") : "";
   return [
     s("tspan", { class: "label-status" }, status === 0 ? "no answer" : String(status)),
     s("tspan", { class: "label-soft" }, ` ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`),

@@ -42,6 +42,7 @@ function show() {
   const live = now !== null && isLive() && !now.dead;
   const generation = target();
   const button = byId("replay");
+  button.hidden = Boolean(now?.dead);
   button.disabled = generation === null;
   button.textContent = generation === null ? "Replay" : `Replay generation ${generation}`;
   const ripe = live && now.generation >= 2;

@@ -41,7 +41,7 @@ function tick() {
     unit: over ? "" : "seconds",
     label: over ? `The token is ${state}` : `${Math.ceil(left / 1000)} seconds left`,
   });
-  say("token-state", { live: "Good", late: "About to run out", expired: "Ran out", dead: "Dead" }[state]);
+  say("token-state", { live: "Alive", late: "About to run out", expired: "Ran out", dead: "Dead" }[state]);
   say("token-plan", plan(state, token, silent));
   const exp = byId("decoded").querySelector("[data-claim=exp]");
   if (exp) exp.textContent = meaning("exp", token.payload.exp);

@@ -11,13 +11,13 @@ export function clock(value) {
   return new Date(instant(value)).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
 
-/** "12 s", "3 min", "5 h", "7 d", always rounded down, never negative. */
+/** "12 s", "3 min", "5 h", "7 d" with a space that does not break, never negative. */
 export function span(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
-  if (seconds < 90) return `${seconds} s`;
-  if (seconds < 5400) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86_400)} d`;
+  if (seconds < 90) return `${seconds}\u00a0s`;
+  if (seconds < 5400) return `${Math.floor(seconds / 60)}\u00a0min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)}\u00a0h`;
+  return `${Math.round(seconds / 86_400)}\u00a0d`;
 }
 
 export function ago(value) {
