@@ -22,7 +22,7 @@ from watchword.jose import base64url
 _MIN_BYTES: Final = 32
 _MAX_CHARACTERS: Final = 1024
 _MIN_DIFFERENT_BYTES: Final = 16
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){32,}", re.ASCII)
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+", re.ASCII)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _VERSION: Final = 1
@@ -69,7 +69,7 @@ class MasterKey:
     def parse(cls, text: str) -> MasterKey:
         """From hex (64 digits or more) or base64 in either alphabet, padded or not; white space around it is let be.
 
-        A text of hex digits only is read as hex.
+        Pairs of hex digits are read as hex, however few: a hex key cut short is not to pass as base64.
 
         Raises MasterKeyError for anything else, and for fewer than 32 bytes.
         """
