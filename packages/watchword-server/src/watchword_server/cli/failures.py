@@ -79,13 +79,17 @@ def _misused(misuse: Any) -> int:
 
 def _known(fault: Exception) -> int | None:
     """Errors whose modules are too heavy to import before one of them is met."""
-    if "watchword_server.keys.sealing" not in sys.modules:
+    if "watchword_server.app" not in sys.modules and "watchword_server.keys.sealing" not in sys.modules:
         return None
+    from watchword_server.accounts.results import AccountRefused  # noqa: PLC0415
     from watchword_server.keys.sealing import MasterKeyError, SealError  # noqa: PLC0415
 
-    if not isinstance(fault, MasterKeyError | SealError):
+    if isinstance(fault, AccountRefused):
+        complain(str(fault))
+    elif isinstance(fault, MasterKeyError | SealError):
+        complain(str(fault), "watchword doctor")
+    else:
         return None
-    complain(str(fault), "watchword doctor")
     return FAILED
 
 
