@@ -1,8 +1,7 @@
 """The administration API: who may, what it does, and how it refuses."""
 
 import pytest
-
-from conftest import PASSWORD, SAFARI, bearer
+from story import PASSWORD, SAFARI, bearer
 
 ADMIN = "root@example.test"
 
@@ -83,8 +82,8 @@ async def test_an_administrator_sees_and_ends_sessions(server, admin):
         here, there = await server.login(laptop), await server.login(phone)
         path = f"/admin/api/accounts/{account['id']}/sessions"
         sessions = (await admin.get(path)).json()["sessions"]
-        assert {session["device"] for session in sessions} == {"Firefox on Linux", "Safari on iOS"}
-        sid = next(session["sid"] for session in sessions if session["device"] == "Safari on iOS")
+        assert {session["device"] for session in sessions} == {"Firefox on Linux", "Safari on iPhone"}
+        sid = next(session["sid"] for session in sessions if session["device"] == "Safari on iPhone")
         assert (await admin.delete(f"/admin/api/sessions/{sid}")).status_code == 204
         assert (await admin.delete(f"/admin/api/sessions/{sid}")).status_code == 404
         assert (await phone.get("/auth/me", headers=bearer(there))).status_code == 401

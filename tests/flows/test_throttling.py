@@ -1,8 +1,7 @@
 """Failures are throttled per account and per address; successes never are; nobody learns which accounts exist."""
 
 import pytest
-
-from conftest import PASSWORD
+from story import PASSWORD
 
 
 async def fail(client, identifier: str = "ada@example.test", times: int = 1) -> list[int]:

@@ -67,7 +67,7 @@ async def open_services(
     Raises StoreUnavailable, the store's SchemaError when a migration is due and not allowed, and SealError when the keys
     on record belong to another environment or master key.
     """
-    store = store_from_url(settings.store.url, clock=clock, pool_size=settings.store.pool_size)
+    store = store_from_url(settings.store.url, clock=clock)
     await store.open(migrate=settings.store.migrate_on_start if migrate is None else migrate)
     services = None
     try:
@@ -106,7 +106,12 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         absolute=settings.sessions.absolute,
         identifier=entropy.identifier,
     )
-    hasher = PasswordHasher(settings.passwords)
+    hasher = PasswordHasher(settings.passwords, clock=clock)
+    metrics.watch_hashing(
+        waiting=lambda: hasher.waiting, running=lambda: hasher.running, refused=lambda: hasher.refused
+    )
+    throttle_secret = MasterKey.parse(settings.master_key.get_secret_value()).derive("throttle", settings.environment)
+    throttle = LoginThrottle(store, settings.throttle, secret=throttle_secret, clock=clock)
     policy = Policy(
         issuer=settings.issuer,
         audience=settings.audience,
@@ -120,15 +125,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         metrics=metrics,
         keys=keys,
         hasher=hasher,
-        accounts=AccountService(
-            store=store,
-            hasher=hasher,
-            throttle=LoginThrottle(
-                store, settings.throttle, secret=settings.master_key.get_secret_value().encode(), clock=clock
-            ),
-            settings=settings,
-            clock=clock,
-        ),
+        accounts=AccountService(store=store, hasher=hasher, throttle=throttle, settings=settings, clock=clock),
         sessions=SessionEnding(store),
         issuer=issuer,
         rotation=rotation,

@@ -6,7 +6,6 @@ Holds no command line: `watchword serve` hands its flags over in the environment
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -17,8 +16,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from watchword_server.settings.tree import Settings
 
 RESTART_DELAY = 1.0
@@ -71,12 +68,7 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
         ssl_keyfile=str(server.tls_key) if server.tls_key else None,
     )
     runner = uvicorn.Server(config)
-    config.setup_event_loop()
-    asyncio.run(_serve(runner, sock))
-
-
-async def _serve(runner: uvicorn.Server, sock: socket.socket) -> None:
-    await runner.serve(sockets=[sock])
+    runner.run(sockets=[sock])
     if not runner.started:
         raise SystemExit(1)
 
@@ -134,10 +126,12 @@ class Supervisor:
 
 def main() -> int:
     """Run the server the environment describes. Returns the exit code."""
-    from watchword_server.settings.load import SettingsError, load_from_process  # noqa: PLC0415
+    from watchword_server.settings.load import load, process_environment  # noqa: PLC0415
+    from watchword_server.settings.metrics_directory import share_metrics  # noqa: PLC0415
+    from watchword_server.settings.problems import SettingsError  # noqa: PLC0415
 
     try:
-        settings = load_from_process().settings
+        settings = load({}, process_environment()).settings
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -154,17 +148,15 @@ def main() -> int:
     if not several:
         run_worker(settings, sock)
         return 0
-    if settings.metrics_directory is None:
-        # prometheus-client reads this variable when it is imported, in each worker after the fork
-        settings = settings.with_metrics_directory(tempfile.mkdtemp(prefix="watchword-metrics-"))
 
     def work() -> None:
         run_worker(settings, listening_socket(server.host, server.port, shared=True))
 
-    # The first socket stays bound but is closed for accepting before the workers listen: it would take connections
-    # and never answer them.
+    # It only proved that the port is free: left open it would be given connections that nobody answers.
     sock.close()
-    return Supervisor(server.workers, work).run()
+    with tempfile.TemporaryDirectory(prefix="watchword-metrics-") as shared:
+        share_metrics(shared)
+        return Supervisor(server.workers, work).run()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from watchword.clock import Clock
 
@@ -32,7 +31,6 @@ from watchword_server.tokens import refresh_token
 from watchword_server.web.client_address import throttle_network
 from watchword_server.web.cookies import refresh_cookie
 from watchword_server.web.cross_site import CrossSite
-from watchword_server.web.errors import handle
 from watchword_server.web.metrics import RequestDurations
 from watchword_server.web.stack import body_limits, protect
 
@@ -75,11 +73,9 @@ class _Serving:
                 open_metrics=self._settings.is_development,
             )
             self._app = http_app(services, health)
-            for work in (_tending(services), Sweeper(
-                services.store, retention=self._settings.rotation.retention, metrics=services.metrics
-            ).run):  # fmt: skip
-                task = asyncio.create_task(work())
-                stack.push_async_callback(_cancelled, task)
+            sweeper = Sweeper(services.store, retention=self._settings.rotation.retention, metrics=services.metrics)
+            for work in (_tending(services), sweeper.run()):
+                stack.push_async_callback(_cancelled, asyncio.create_task(work))
             yield
             health.draining = True
 
@@ -100,8 +96,18 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     ]
     if settings.playground.enabled:
         routes += _playground(services)
-    app: ASGIApp = Starlette(routes=routes, exception_handlers={HTTPException: handle})
-    return RequestDurations(protect(app, settings, public=PUBLIC_PATHS, clock=services.clock), services.metrics)
+    return RequestDurations(protect(_Routes(routes), settings, public=PUBLIC_PATHS, clock=services.clock), services.metrics)
+
+
+class _Routes:
+    """The routes and nothing around them: exceptions go on to the one place that answers them (web/errors.py)."""
+
+    def __init__(self, routes: list[BaseRoute]) -> None:
+        self._router = Router(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self  # makes the router raise its 404 and 405 instead of answering them in plain text
+        await self._router(scope, receive, send)
 
 
 def session_services(services: Services) -> SessionServices:
@@ -183,16 +189,13 @@ def _playground(services: Services) -> list[BaseRoute]:
     )
 
 
-def _tending(services: Services) -> Callable[[], object]:
-    async def tend() -> None:
-        while True:
-            await asyncio.sleep(TEND_INTERVAL)
-            try:
-                await services.keys.tend()
-            except StoreUnavailable as error:
-                _log.warning("key ring not read", extra={"error": str(error)})
-
-    return tend
+async def _tending(services: Services) -> None:
+    while True:
+        await asyncio.sleep(TEND_INTERVAL)
+        try:
+            await services.keys.tend()
+        except StoreUnavailable as error:
+            _log.warning("key ring not read", extra={"error": str(error)})
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

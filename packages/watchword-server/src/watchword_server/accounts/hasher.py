@@ -134,6 +134,8 @@ class PasswordHasher:
         self._mean = _FIRST_GUESS
         self.waiting = 0
         """Callers in the queue."""
+        self.running = 0
+        """Callers that hold a slot."""
         self.refused = 0
         """Callers told to come back, ever."""
 
@@ -149,9 +151,11 @@ class PasswordHasher:
             await self._queue()
         else:
             await self._free.acquire()
+        self.running += 1
         try:
             yield Slot(self, waited=waited)
         finally:
+            self.running -= 1
             self._free.release()
 
     async def _queue(self) -> None:

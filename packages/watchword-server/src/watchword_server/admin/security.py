@@ -73,7 +73,8 @@ async def list_keys(_admin: Admin, services: Services) -> KeyList:
 @router.post("/keys/rotate", tags=["keys"])
 async def rotate_keys(admin: Admin, services: Services, rotation: Rotation) -> KeyList:
     """Make the announced next key the active one, and announce a new next key. 409 while the next key is too new for
-    every verifier to know it, unless `at_once`."""
+    every verifier to know it, unless `at_once`.
+    """
     try:
         await services.keys.rotate(rotation.purpose, admin.origin, at_once=rotation.at_once)
     except KeyNotAnnounced as early:

@@ -13,7 +13,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from watchword.oauth.challenge import bearer_challenge
+from watchword.oauth.challenge import challenge
+from watchword.oauth.names import ErrorCode
 
 from watchword_server.revocation.cursor import CursorError, parse_cursor, write_cursor
 from watchword_server.store.port import Revocations
@@ -106,12 +107,12 @@ class Feed:
             authorization[0][7:] if len(authorization) == 1 and authorization[0][:7].lower() == "bearer " else ""
         )
         if not hmac.compare_digest(presented.encode("utf-8", "replace"), self._token):
-            error = "invalid_token" if presented else None
+            error = ErrorCode.INVALID_TOKEN if presented else None
             raise ProblemError(
                 401,
                 "feed_unauthorized",
                 "Reading the revocation feed needs its bearer token (feed.token of the server).",
-                headers={"WWW-Authenticate": bearer_challenge(error=error)},
+                headers={"WWW-Authenticate": challenge(error=error)},
             )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from watchword.oauth.challenge import bearer_challenge
+from watchword.oauth.challenge import challenge
 
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.web.metrics import Metrics, exposition_response
@@ -67,6 +67,6 @@ class Health:
                 401,
                 "metrics_unauthorized",
                 "Reading metrics needs the bearer token of the setting metrics.token.",
-                headers={"WWW-Authenticate": bearer_challenge()},
+                headers={"WWW-Authenticate": challenge()},
             )
         return exposition_response(self._metrics)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from watchword.clock import Clock
 from watchword.jose.jwk import KeySet
-from watchword.oauth.challenge import bearer_challenge
+from watchword.oauth.challenge import challenge
+from watchword.oauth.names import ErrorCode
 from watchword.verify.access_token import AccessToken
 from watchword.verify.check import check_access_token
 from watchword.verify.errors import TokenRejected
@@ -85,7 +86,7 @@ class Callers:
                 403,
                 "insufficient_scope",
                 f"This call needs the scope {scope}.",
-                headers={"WWW-Authenticate": bearer_challenge(error="insufficient_scope", scope=scope)},
+                headers={"WWW-Authenticate": challenge(error=ErrorCode.INSUFFICIENT_SCOPE, scope=(scope,))},
             )
         return Caller(token, view)
 
@@ -95,7 +96,7 @@ class Callers:
                 401,
                 "unauthenticated",
                 "Send the access token as `Authorization: Bearer`.",
-                headers={"WWW-Authenticate": bearer_challenge()},
+                headers={"WWW-Authenticate": challenge()},
             )
         scheme, _, raw = authorization[0].partition(" ")
         if len(authorization) > 1 or scheme.lower() != "bearer" or not 0 < len(raw) <= MAX_AUTHORIZATION:
@@ -109,5 +110,5 @@ def _invalid() -> ProblemError:
         401,
         "invalid_token",
         "The access token is not valid here, or its session has ended. Refresh it, or log in.",
-        headers={"WWW-Authenticate": bearer_challenge(error="invalid_token")},
+        headers={"WWW-Authenticate": challenge(error=ErrorCode.INVALID_TOKEN)},
     )

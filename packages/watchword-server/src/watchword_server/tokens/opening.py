@@ -14,7 +14,7 @@ from watchword_server.tokens.issuer import AccessTokenIssuer
 from watchword_server.tokens.rotation import Rotation
 
 
-class Opened(Record):
+class Opened(Record, frozen=True):
     """A session that is recorded, and its tokens."""
 
     sid: str

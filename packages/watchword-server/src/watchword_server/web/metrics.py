@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from watchword_server.settings.metrics_directory import shared_metrics_directory
 
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -22,9 +23,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.logins = Counter(
-            "watchword_logins", "Logins by outcome.", ["outcome"], registry=self.registry
-        )
+        self.logins = Counter("watchword_logins", "Logins by outcome.", ["outcome"], registry=self.registry)
         self.registrations = Counter(
             "watchword_registrations", "Registrations by outcome.", ["outcome"], registry=self.registry
         )
@@ -44,14 +43,17 @@ class Metrics:
             "watchword_revocations", "Cut-offs written by this process, by cause.", ["cause"], registry=self.registry
         )
         self.feed_reads = Counter(
-            "watchword_feed_reads", "Reads of the revocation feed, by kind (batch, snapshot).", ["kind"],
+            "watchword_feed_reads",
+            "Reads of the revocation feed, by kind (batch, snapshot).",
+            ["kind"],
             registry=self.registry,
         )
-        self.hashing_waiting = Gauge(
-            "watchword_hashing_waiting", "Passwords waiting to be hashed.", registry=self.registry
-        )
-        self.hashing_refused = Counter(
-            "watchword_hashing_refused", "Password checks refused because the queue was full.", registry=self.registry
+        self.hashing = Gauge(
+            "watchword_hashing",
+            "Passwords at this moment, by state (waiting in the queue, running), and refused by a full queue ever.",
+            ["state"],
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.swept_rows = Counter(
             "watchword_swept_rows", "Dead rows deleted, by table.", ["table"], registry=self.registry
@@ -64,9 +66,21 @@ class Metrics:
             registry=self.registry,
         )
 
+    def watch_hashing(
+        self, *, waiting: Callable[[], int], running: Callable[[], int], refused: Callable[[], int]
+    ) -> None:
+        """Read the password pool's state whenever metrics are read."""
+        if shared_metrics_directory() is None:
+            for state, read in (("waiting", waiting), ("running", running), ("refused", refused)):
+                self.hashing.labels(state).set_function(read)
+
     def exposition(self) -> bytes:
-        """The text format, version 0.0.4."""
-        return generate_latest(self.registry)
+        """The text format, version 0.0.4; the sum over all workers where several share a directory."""
+        if shared_metrics_directory() is None:
+            return generate_latest(self.registry)
+        summed = CollectorRegistry()
+        multiprocess.MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+        return generate_latest(summed)
 
 
 class RequestDurations:
@@ -109,8 +123,3 @@ class RequestDurations:
 def exposition_response(metrics: Metrics) -> Response:
     """The answer of `/metrics`."""
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
-
-
-def unsupported(_request: Request) -> Response:
-    """The answer of `/metrics` on the public port when it has a port of its own or no token."""
-    return Response(status_code=404)

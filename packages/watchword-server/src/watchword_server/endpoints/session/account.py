@@ -11,13 +11,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from watchword_server.accounts.service import BadCredentials, Busy, PasswordChanged, Throttled
+from watchword_server.accounts.results import BadCredentials, Busy, PasswordChanged, Problems, Throttled
 from watchword_server.endpoints.session.login import credentials_refused
 from watchword_server.endpoints.session.register import ShownAccount, shown_account
 from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
 from watchword_server.sessions.listing import ListedSession, listed
 from watchword_server.web.body import read_json
-from watchword_server.web.problem import ProblemError
+from watchword_server.web.problem import ProblemError, invalid
 
 _encode = msgspec.json.Encoder().encode
 
@@ -113,10 +113,13 @@ class OwnAccount:
             case PasswordChanged():
                 self._services.metrics.revocations.labels("password_changed").inc()
                 return Response(status_code=204, headers=NO_STORE)
-            case BadCredentials() | Throttled() | Busy():
+            case Problems(errors=errors):
+                raise invalid(errors)
+            case BadCredentials():
+                # Not 401: the access token is good, and a client that refreshes on 401 would guess twice.
+                raise ProblemError(403, "wrong_password", "The current password is wrong.")
+            case Throttled() | Busy():
                 raise credentials_refused(outcome)
-            case problems:
-                raise invalid(problems)
 
 
 def _json(value: object) -> Response:

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from watchword_server.accounts.service import Authenticated, BadCredentials, Busy, Throttled
+from watchword_server.accounts.results import Authenticated, BadCredentials, Busy, Throttled
 from watchword_server.endpoints.session.services import SessionServices, origin, token_answer
 from watchword_server.store.records import Delivery
 from watchword_server.tokens.opening import Opened

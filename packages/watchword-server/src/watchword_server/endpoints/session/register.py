@@ -6,8 +6,15 @@ Does not log in.
 from __future__ import annotations
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
+from watchword_server.accounts.results import Busy, Problems, Taken
+from watchword_server.accounts.service import Registration
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
 from watchword_server.store.records import Account
+from watchword_server.web.body import read_json
+from watchword_server.web.problem import ProblemError, invalid
 
 
 class RegisterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,3 +38,46 @@ class ShownAccount(msgspec.Struct, frozen=True):
 def shown_account(account: Account) -> ShownAccount:
     """The members of http.md."""
     return ShownAccount(account.id, account.email, account.username, account.roles, account.email_verified)
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """The answer."""
+
+    account: ShownAccount
+
+
+class Register:
+    """The endpoint."""
+
+    def __init__(self, services: SessionServices) -> None:
+        self._services = services
+
+    async def handle(self, request: Request) -> Response:
+        """201 with the account; 403 when registration is closed, 409 for a name already taken, 422 with one entry a
+        field, 503 when too many passwords are being hashed.
+        """
+        services = self._services
+        body = await read_json(request, RegisterRequest, services.limits)
+        if not services.registration_open:
+            raise ProblemError(403, "registration_closed", "Accounts are made by an administrator here.")
+        registration = Registration(email=body.email, password=body.password, username=body.username)
+        outcome = await services.accounts.register(registration, origin(request))
+        services.metrics.registrations.labels(type(outcome).__name__.lower()).inc()
+        match outcome:
+            case Account():
+                answer = msgspec.json.encode(Registered(shown_account(outcome)))
+                return Response(answer, 201, NO_STORE, media_type="application/json")
+            case Problems(errors=errors):
+                raise invalid(errors)
+            case Taken(field=field):
+                raise ProblemError(409, f"{field}_taken", f"Another account has this {_NAMES[field]}.")
+            case Busy(retry_after=seconds):
+                raise ProblemError(
+                    503,
+                    "busy",
+                    f"Too many passwords to hash at once. Try again in {seconds} seconds.",
+                    headers={"Retry-After": str(seconds)},
+                )
+
+
+_NAMES = {"email": "email address", "username": "username"}

@@ -1,0 +1,222 @@
+"""The real process: it survives being killed without losing what it acknowledged, drains on SIGTERM, shares a port."""
+
+import asyncio
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+from story import FIREFOX, PASSWORD, bearer
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Process:
+    """A server process in development mode with cheap password hashes."""
+
+    def __init__(self, home: pathlib.Path, store_url: str | None = None, **environ: str) -> None:
+        self.port = free_port()
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")},
+            "WATCHWORD_ENVIRONMENT": "development",
+            "WATCHWORD_HOME": str(home),
+            "WATCHWORD_PORT": str(self.port),
+            "WATCHWORD_ISSUER": f"http://localhost:{self.port}",
+            "WATCHWORD_PASSWORDS__MEMORY_KIB": "8",
+            "WATCHWORD_PASSWORDS__TIME_COST": "1",
+            "WATCHWORD_FEED__TOKEN": "feed-token-of-the-tests",
+            **({"WATCHWORD_STORE__URL": store_url} if store_url else {}),
+            **environ,
+        }
+        self.log = home.with_suffix(".log")
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "watchword_server.process"], env=self.environ, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.02)
+        raise AssertionError(f"the server did not start: {self.log.read_text()}")
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, headers={"User-Agent": FIREFOX}, timeout=30)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(30)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    return request.getfixturevalue("postgres_dsn") if request.param == "postgres" else None
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def starting(store_url: str | None = None, **environ: str) -> Process:
+        process = Process(tmp_path / f"home{len(started)}", store_url, **environ)
+        started.append(process)
+        return process
+
+    yield starting
+    for process in started:
+        process.kill() if process.process.poll() is None else None
+
+
+async def register(client: httpx.AsyncClient, email: str) -> bool:
+    try:
+        answer = await client.post("/auth/register", json={"email": email, "password": PASSWORD})
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == 201
+
+
+async def login(client: httpx.AsyncClient, email: str) -> dict:
+    body = {"identifier": email, "password": PASSWORD, "delivery": "body"}
+    answer = await client.post("/auth/login", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+class Life:
+    """One client that logs in, refreshes as fast as it can, and remembers what was acknowledged."""
+
+    def __init__(self, number: int) -> None:
+        self.email = f"user{number}@example.test"
+        self.acknowledged = 0
+        self.registered: list[str] = []
+
+    async def run(self, client: httpx.AsyncClient) -> None:
+        self.tokens = await login(client, self.email)
+        try:
+            while True:
+                answer = await client.post("/auth/refresh", json={"refresh_token": self.tokens["refresh_token"]})
+                assert answer.status_code == 200, answer.text
+                self.tokens = answer.json()
+                self.acknowledged += 1
+                if self.acknowledged % 10 == 0:
+                    email = f"{self.acknowledged}.{self.email}"
+                    if await register(client, email):
+                        self.registered.append(email)
+        except httpx.HTTPError:
+            return
+
+
+async def test_kill_9_under_load_loses_no_acknowledged_refresh_logout_or_registration(start, store_url):
+    server = start(store_url)
+    async with server.client() as client:
+        lives = [Life(number) for number in range(6)]
+        gone = []
+        for life in lives:
+            assert await register(client, life.email)
+            session = await login(client, life.email)
+            out = await client.post("/auth/logout", json={"refresh_token": session["refresh_token"]})
+            assert out.status_code == 204
+            gone.append(session)
+        for _ in range(2):
+            running = [asyncio.create_task(life.run(client)) for life in lives]
+            target = [life.acknowledged + 25 for life in lives]
+            while any(life.acknowledged < wanted for life, wanted in zip(lives, target, strict=True)):
+                await asyncio.sleep(0.01)
+                for task in running:
+                    assert not task.done(), task.exception()
+            server.kill()
+            await asyncio.gather(*running)
+            server.start()
+            for life in lives:
+                answer = await client.post("/auth/refresh", json={"refresh_token": life.tokens["refresh_token"]})
+                assert answer.status_code == 200, answer.text
+                for email in life.registered:
+                    assert await login(client, email)
+            for session in gone:
+                assert (await client.get("/auth/me", headers=bearer(session))).status_code == 401
+                body = {"refresh_token": session["refresh_token"]}
+                assert (await client.post("/auth/refresh", json=body)).status_code == 401
+        assert all(life.acknowledged >= 50 for life in lives)
+
+
+async def test_on_sigterm_a_running_request_is_finished_and_the_exit_code_is_0(start):
+    server = start(WATCHWORD_PASSWORDS__MEMORY_KIB="65536", WATCHWORD_PASSWORDS__TIME_COST="4")
+    async with server.client() as client:
+        running = asyncio.create_task(register(client, "slow@example.test"))
+        while (
+            b'watchword_hashing{state="running"} 1' not in (await client.get("/metrics")).content and not running.done()
+        ):
+            await asyncio.sleep(0.005)
+        assert not running.done()
+        server.process.send_signal(signal.SIGTERM)
+        assert await running
+    assert server.process.wait(30) == 0
+
+
+async def test_two_workers_share_the_port_and_see_each_others_revocations(start, postgres_dsn):
+    server = start(postgres_dsn, WATCHWORD_SERVER__WORKERS="2")
+    async with server.client() as client:
+        assert await register(client, "ada@example.test")
+        for _ in range(5):
+            tokens = await login(client, "ada@example.test")
+            others = [httpx.AsyncClient(base_url=server.url) for _ in range(6)]
+            assert {(await other.get("/auth/me", headers=bearer(tokens))).status_code for other in others} == {200}
+            assert (await client.post("/auth/logout", headers=bearer(tokens))).status_code == 204
+            assert {(await other.get("/auth/me", headers=bearer(tokens))).status_code for other in others} == {401}
+            for other in others:
+                await other.aclose()
+    assert server.stop() == 0
+
+
+def test_a_taken_port_is_named_with_the_mend(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environ = os.environ | {
+            "WATCHWORD_ENVIRONMENT": "development",
+            "WATCHWORD_HOME": str(tmp_path),
+            "WATCHWORD_PORT": str(port),
+        }
+        ran = subprocess.run(
+            [sys.executable, "-m", "watchword_server.process"], env=environ, capture_output=True, text=True, timeout=60
+        )
+    assert ran.returncode == 1
+    assert f"port {port}" in ran.stderr
+    assert "WATCHWORD_PORT" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_production_without_settings_does_not_start_and_names_every_mend(tmp_path):
+    environ = {"PATH": os.environ["PATH"], "WATCHWORD_HOME": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-m", "watchword_server.process"], env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 2
+    for word in ("issuer", "master_key"):
+        assert word in ran.stderr
+    assert "Traceback" not in ran.stderr
