@@ -50,11 +50,11 @@ _START: Final = (
 allowed AS MATERIALIZED (
     SELECT a.id FROM accounts a, revocation_head h,
         (SELECT $3::text COLLATE "C" AS sid, $4::text COLLATE "C" AS client_id) s
-    WHERE a.id = $2 AND a.disabled_at IS NULL AND $5 >= {family_cut_off("greatest")} AND $5 >= h.forgotten
+    WHERE a.id = $2 AND a.disabled_at IS NULL AND $5::bigint >= {family_cut_off("greatest")} AND $5 >= h.forgotten
     FOR SHARE OF a
 ), s AS (
     INSERT INTO sessions (sid, account_id, client_id, rev, device, created_at, auth_time, amr, expires_at, due_at)
-    SELECT $3, allowed.id, $4, $5, $6, t.now, $7, $8, $9, least($9, $10) FROM allowed, t
+    SELECT $3, allowed.id, $4, $5, $6, t.now, $7, $8, $9, least($9::double precision, $10::double precision) FROM allowed, t
     RETURNING sid, created_at
 ), f AS (
     INSERT INTO families (id, sid, scope, resource, sender_key, delivery, salt, key_id, rotated_at, device_kind, place,
