@@ -83,7 +83,6 @@ class BearerAuth(SecurityBase):
 
     def any_role(self, *roles: str) -> Callable[..., Awaitable[AccessToken]]:
         """A dependency that requires at least one of these roles; otherwise as `roles`."""
-
         _require_some(roles)
 
         def check(token: AccessToken) -> None:
