@@ -1,6 +1,7 @@
 """Every way in which an access token can be wrong, one row each."""
 
 import base64
+import contextlib
 import hmac
 import json
 
@@ -349,10 +350,8 @@ def test_text_is_rejected_and_nothing_else_happens(raw):
     )
 )
 def test_signed_claims_of_any_type_give_a_token_or_a_rejection(claims):
-    try:
-        check(sign({**CLAIMS, **claims}))
-    except TokenRejected:
-        pass
+    with contextlib.suppress(TokenRejected):
+        assert check(sign({**CLAIMS, **claims})).iss == "https://as.example"
 
 
 def test_a_rejection_shows_nothing_of_the_token():

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from watchword.clock import Clock
 from watchword.jose.errors import JoseError
-from watchword.jose.jwk import MAX_SET_BYTES, KeySet
+from watchword.jose.jwk import KeySet
 from watchword.oauth.metadata import MAX_METADATA_BYTES, MetadataError, metadata_urls, parse_metadata
 from watchword.transport import Request, Response, Transport, TransportError
 from watchword.verify.background import Background
@@ -32,6 +32,8 @@ MAX_REFRESH_SECONDS: Final = 3600.0
 """Bounds of ``max-age``, and what holds without it."""
 MAX_STALE_SECONDS: Final = 86_400.0
 """How long keys are trusted while the issuer cannot be asked for newer ones."""
+MAX_JWKS_BYTES: Final = 524_288
+"""Octets of a JWK Set that are read at all."""
 
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
@@ -141,7 +143,7 @@ class RemoteKeys:
     def _fetch_keys(self) -> Response:
         if self._uri is None:
             self._uri = self._discover()
-        return self._get(self._uri, MAX_SET_BYTES)
+        return self._get(self._uri, MAX_JWKS_BYTES)
 
     def _discover(self) -> str:
         failure: Exception = FetchError("issuer has no metadata")
