@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from watchword.jose import JoseError, Key
 from watchword.jose.algorithms import ALGORITHMS
 

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hmac import HMAC
-
 from watchword.jose import JoseError, Key, KeySet, Signer, parse, verify
 from watchword.jose.algorithms import ALGORITHMS
 from watchword.jose.jws import MAX_TOKEN_LENGTH
@@ -140,9 +139,7 @@ def test_pss_salts_of_another_length_and_other_mask_hashes_are_refused(keys, b64
     signing_input = f"{b64({'alg': 'PS256'})}.e30"
     sha256, sha1 = hashes.SHA256(), hashes.SHA1()
     for mask, length in ((sha256, 0), (sha256, 20), (sha256, 31), (sha256, 33), (sha256, 222), (sha1, 32)):
-        signature = native.sign(
-            signing_input.encode(), padding.PSS(mgf=padding.MGF1(mask), salt_length=length), sha256
-        )
+        signature = native.sign(signing_input.encode(), padding.PSS(mgf=padding.MGF1(mask), salt_length=length), sha256)
         with refused("bad_signature"):
             verify(f"{signing_input}.{b64(signature)}", key, algorithms={"PS256"})
 
@@ -194,7 +191,9 @@ def test_a_secret_brought_by_the_token_is_not_used(keys, forge, refused) -> None
             verify(token, key, algorithms=EVERY)
 
 
-@pytest.mark.parametrize("kid", ["../../../dev/null", "' OR 1=1 --", "/dev/null", "http://evil.example/", "x\x00y", "\n"])
+@pytest.mark.parametrize(
+    "kid", ["../../../dev/null", "' OR 1=1 --", "/dev/null", "http://evil.example/", "x\x00y", "\n"]
+)
 def test_a_kid_is_only_ever_compared(kid: str, keys, forge, refused) -> None:
     """Path traversal and injection by kid: it names a key that is here, or none."""
     with refused("unknown_key"):

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
 from watchword.jose import Key, Signer, verify
 from watchword.jose.algorithms import ALGORITHMS
 from watchword.jose.primitives import CURVE_ORDERS

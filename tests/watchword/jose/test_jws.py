@@ -6,7 +6,6 @@ import json
 import threading
 
 import pytest
-
 from watchword.jose import Key, KeySet, Signer, header, parse, verify
 from watchword.jose.algorithms import ALGORITHMS, ASYMMETRIC
 from watchword.jose.jws import encode_header, verify_parsed, verify_with_embedded_key

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from watchword.jose import Key, KeySet, Signer, verify
-from watchword.jose.jwk import MAX_KEYS
+from watchword.jose.key_set import MAX_KEYS
 
 
 def document(*jwks: object) -> bytes:
@@ -131,7 +130,15 @@ def test_a_broken_key_under_the_name_of_a_sound_one_spoils_the_set(keys, refused
 
 @pytest.mark.parametrize(
     "raw",
-    [b"{}", b'{"keys":null}', b'{"keys":{}}', b'{"keys":"x"}', b'{"keys":[1]}', b'{"keys":[[]]}', b'{"keys":[{},null]}'],
+    [
+        b"{}",
+        b'{"keys":null}',
+        b'{"keys":{}}',
+        b'{"keys":"x"}',
+        b'{"keys":[1]}',
+        b'{"keys":[[]]}',
+        b'{"keys":[{},null]}',
+    ],
 )
 def test_what_is_no_array_of_objects_is_no_set(raw: bytes, refused) -> None:
     with refused("bad_key_set"):

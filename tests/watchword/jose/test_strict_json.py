@@ -7,7 +7,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from watchword.jose import JoseError
 from watchword.jose.strict_json import MAX_BYTES, decode_object
 
@@ -98,7 +97,7 @@ def test_the_largest_numbers_allowed_are_kept_exactly() -> None:
         b"{'a':1}",
         b'{"a":1,}',
         b'{"a" 1}',
-        b'{a:1}',
+        b"{a:1}",
         b'{"a":01}',
         b'{"a":+1}',
         b'{"a":.5}',
@@ -161,11 +160,10 @@ def test_length_is_allowed_to_its_limit_and_not_beyond(refused) -> None:
 def test_no_recursion_error_escapes_where_a_caller_allows_any_depth(depth: int) -> None:
     for raw in (b'{"a":' + b"[" * depth + b"1" + b"]" * depth + b"}", b'{"a":' * depth + b"1 " + b"}" * depth):
         try:
-            value = decode_object(raw, max_depth=10**6, max_bytes=10**6)
+            outcome = list(decode_object(raw, max_depth=10**6, max_bytes=10**6))
         except JoseError as error:
-            assert error.reason == "too_deep"
-        else:
-            assert list(value) == ["a"]
+            outcome = [error.reason]
+        assert outcome in (["a"], ["too_deep"])
 
 
 def test_no_error_repeats_what_was_presented() -> None:

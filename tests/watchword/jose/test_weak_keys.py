@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from watchword.jose import Key
 from watchword.jose.weak_keys import _powers_of_65537, has_small_factor, is_roca, is_sound_ed25519
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from watchword.jose import JoseError, Key, KeySet, verify
 from watchword.jose.algorithms import ALGORITHMS
 
