@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Annotated, Any
 
 import msgspec
@@ -198,19 +199,22 @@ def test_a_broken_form_is_400(raw):
     assert refused.value.status == 400
 
 
+def value_or_problem(read):
+    """The value, or None for a problem of status 400; any other exception is a fault."""
+    with contextlib.suppress(ProblemError):
+        return read()
+    with pytest.raises(ProblemError) as refused:
+        read()
+    assert refused.value.status == 400
+    return None
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_form_or_a_problem(raw):
-    try:
-        found = parse_form(raw)
-    except ProblemError as refused:
-        assert refused.status == 400
-    else:
-        assert all(isinstance(value, str) and value for value in found.values())
+    found = value_or_problem(lambda: parse_form(raw))
+    assert found is None or all(isinstance(value, str) and value for value in found.values())
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_json_or_a_problem(raw):
-    try:
-        assert isinstance(decode_json(raw), dict)
-    except ProblemError as refused:
-        assert refused.status == 400
+    assert isinstance(value_or_problem(lambda: decode_json(raw)), dict | None)

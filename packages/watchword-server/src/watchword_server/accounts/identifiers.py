@@ -46,7 +46,9 @@ def parse_email(text: str) -> Name | FieldError:
     if not 3 <= len(text) <= LONGEST_EMAIL or not _is_encodable(text):
         return FieldError("email", "invalid", f"must be an email address of at most {LONGEST_EMAIL} characters")
     try:
-        found = validate_email(text, check_deliverability=False, test_environment=True, globally_deliverable=False)
+        found = validate_email(
+            text, strict=True, check_deliverability=False, test_environment=True, globally_deliverable=False
+        )
     except (EmailNotValidError, ValueError):
         return FieldError("email", "invalid", "must be an email address such as name@example.com")
     domain = (found.ascii_domain or found.domain).lower()
