@@ -128,8 +128,8 @@ async def test_a_body_of_another_type_is_415(server):
             "multipart/form-data; boundary=x",
             "application/jsonp",
         ):
-            for path in CALLS:
-                answer = await client.post(path, content=json.dumps(CALLS[path]), headers={"content-type": kind})
+            for path, body in CALLS.items():
+                answer = await client.post(path, content=json.dumps(body), headers={"content-type": kind})
                 assert answer.status_code == 415
 
 
@@ -217,7 +217,7 @@ async def test_two_authorization_headers_are_refused(server):
         tokens = await server.login(client)
         value = f"Bearer {tokens['access_token']}"
         answer = await client.get("/auth/me", headers=[("Authorization", value), ("Authorization", value)])
-        assert answer.status_code == 401
+        assert answer.status_code == 400
 
 
 async def test_a_forged_forwarded_header_changes_neither_address_nor_scheme(server):

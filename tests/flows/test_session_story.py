@@ -218,8 +218,7 @@ async def test_a_disabled_account_is_out_at_once_and_cannot_log_in(server):
 async def test_another_spelling_of_the_same_address_is_the_same_account(server):
     async with server.browser() as client:
         await server.register(client)
-        for spelling in ("ADA@EXAMPLE.TEST", "\uff41\uff44\uff41@example.test", " ada@example.test"):
+        for spelling in ("ADA@EXAMPLE.TEST", "\uff41\uff44\uff41@example.test"):
             answer = await client.post("/auth/register", json={"email": spelling, "password": PASSWORD})
-            assert answer.status_code in {409, 422}
-            login = await client.post("/auth/login", json={"identifier": spelling, "password": PASSWORD})
-            assert login.status_code in {200, 401}
+            assert answer.status_code == 409
+            assert await server.login(client, spelling)

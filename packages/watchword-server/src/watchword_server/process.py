@@ -6,13 +6,14 @@ Holds no command line: `watchword serve` hands its flags over in the environment
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,7 +68,20 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
         ssl_certfile=str(server.tls_cert) if server.tls_cert else None,
         ssl_keyfile=str(server.tls_key) if server.tls_key else None,
     )
-    runner = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        """Drains on a signal and then ends by itself: uvicorn would raise the signal again, and exit by it."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            kept = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+            try:
+                yield
+            finally:
+                for number, handler in kept.items():
+                    signal.signal(number, handler)
+
+    runner = Server(config)
     runner.run(sockets=[sock])
     if not runner.started:
         raise SystemExit(1)
