@@ -47,6 +47,7 @@ def _print(keys: Sequence[SigningKey], *, json_: bool) -> None:
         rows,
         {name: name.upper() for name in (rows[0] if rows else {})},
         nothing="there are no keys yet: they are made at the first start",
+        whole=("kid",),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -65,8 +65,13 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def emit_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, nothing: str) -> None:
-    """Print rows; ``columns`` maps a row's key to its heading. For people a table, piped one line a row, tabs between."""
+def emit_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, nothing: str, whole: Collection[str] = ("id",)
+) -> None:
+    """Print rows; ``columns`` maps a row's key to its heading. For people a table, piped one line a row, tabs between.
+
+    ``whole`` names columns that are never folded, because people copy from them.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             typer.echo("\t".join(_cell(row.get(key)) for key in columns))
@@ -79,8 +84,8 @@ def emit_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, 
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in columns.values():
-        table.add_column(heading, overflow="fold")
+    for key, heading in columns.items():
+        table.add_column(heading, overflow="fold", no_wrap=key in whole)
     for row in rows:
         table.add_row(*(Text(_cell(row.get(key))) for key in columns))
     Console().print(table)

@@ -57,7 +57,9 @@ def list_(
         "sid": "SID", "account": "ACCOUNT", "device": "DEVICE", "place": "PLACE", "created": "CREATED", "used": "LAST USED",
         "ends": "ENDS",
     }  # fmt: skip
-    emit_rows(rows, columns, nothing="there are no living sessions")
+    if account is not None:
+        del columns["account"]
+    emit_rows(rows, columns, nothing="there are no living sessions", whole=("sid", "account"))
     if following:
         typer.echo(f"there may be more: --after {following}", err=True)
 
