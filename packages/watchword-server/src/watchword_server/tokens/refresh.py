@@ -57,6 +57,7 @@ class OddKind(StrEnum):
 
     SAME_KIND_LATE = "same_kind_late"
     OTHER_KIND = "other_kind"
+    OVERTAKEN = "overtaken"
 
 
 class Rules(Record, frozen=True):
@@ -70,6 +71,9 @@ class Rules(Record, frozen=True):
     """The same for another kind of device within the window. 0 and 0 is strict."""
     rotate_bound: bool = True
     """False: a bound family keeps its refresh token (FAPI 2.0 Security Profile §5.3.2.1)."""
+    overtaken: bool = False
+    """True: a cookie request from the same kind of device that two rotations overtook within the window is an odd
+    repeat instead of reuse."""
 
 
 class Presented(Record, frozen=True):
@@ -188,10 +192,13 @@ def _decide_bearer(family: Family, presented: Presented, now: EpochSeconds, rule
     soon = now - family.rotated_at <= rules.window
     same_kind = presented.device_kind == family.device_kind
     if presented.generation == newest:
-        if soon and same_kind and family.delivery == "cookie":
+        if family.delivery == "cookie" and same_kind and soon:
             return Stay(generation=newest)
         return Advance(generation=newest + 1)
     if presented.generation < newest - 1:
+        overtaken = presented.generation == newest - 2 and family.delivery == "cookie" and same_kind and soon
+        if overtaken and rules.overtaken:
+            return _odd(family, presented, OddKind.OVERTAKEN, rules.odd_limit_same)
         return Refuse(reason=Reason.REUSE)
     if same_kind and soon:
         return Repeat(generation=newest)
