@@ -7,6 +7,7 @@ client forge the one that the proxy passes on untouched.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
@@ -110,11 +111,21 @@ def _proto(headers: Sequence[tuple[bytes, bytes]]) -> str:
     return _joined(b"x-forwarded-proto", headers).rpartition(",")[2].strip().lower()
 
 
+_LONGEST_ADDRESS = 128
+"""Characters: an IPv6 address with its zone, brackets and port, and white space around it."""
+
+
 def parse_address(text: str) -> Address | None:
     """An address from ``192.0.2.1``, ``192.0.2.1:80``, ``2001:db8::1``, ``[2001:db8::1]:80``, ``fe80::1%eth0``.
 
     IPv4 mapped into IPv6 becomes IPv4; port and zone are dropped. None for anything else.
     """
+    # Only what can be an address is worth remembering: a cache of long texts would be a gift to whoever sends them.
+    return _parsed(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Address | None:
     text = text.strip()
     if text.startswith("["):
         text, bracket, rest = text[1:].partition("]")
@@ -141,6 +152,7 @@ def client_address(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
+@lru_cache(maxsize=4096)
 def throttle_network(address: str | None) -> str:
     """What failures are counted under: the address, or its /64 for IPv6, of which every household has one.
 

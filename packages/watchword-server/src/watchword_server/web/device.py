@@ -5,6 +5,8 @@ Does not identify anyone: versions are left out on purpose, since they change un
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 UNKNOWN = "unknown"
 _LONGEST = 512
 
@@ -42,17 +44,21 @@ def _find(marks: tuple[tuple[str, str, str], ...], text: str) -> tuple[str, str]
     return next(((kind, label) for mark, kind, label in marks if mark in text), None)
 
 
+@lru_cache(maxsize=2048)
+def _recognised(user_agent: str) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
+    text = user_agent.lower()
+    return _find(_FAMILIES, text), _find(_PLATFORMS, text)
+
+
 def device_kind(user_agent: str | None) -> str:
     """``firefox/linux``: family and platform, the same for every version. ``unknown/unknown`` when nothing is known."""
-    text = (user_agent or "")[:_LONGEST].lower()
-    family, platform = _find(_FAMILIES, text), _find(_PLATFORMS, text)
+    family, platform = _recognised((user_agent or "")[:_LONGEST])
     return f"{family[0] if family else UNKNOWN}/{platform[0] if platform else UNKNOWN}"
 
 
 def device_label(user_agent: str | None) -> str:
     """``Firefox on Linux``, for people. Holds nothing of the text itself, whatever it is."""
-    text = (user_agent or "")[:_LONGEST].lower()
-    family, platform = _find(_FAMILIES, text), _find(_PLATFORMS, text)
+    family, platform = _recognised((user_agent or "")[:_LONGEST])
     if family and platform:
         return f"{family[1]} on {platform[1]}"
     if family or platform:

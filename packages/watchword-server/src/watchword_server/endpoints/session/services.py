@@ -31,12 +31,19 @@ NO_STORE = {"Cache-Control": "no-store"}
 class Device:
     """What a request tells of the device it comes from."""
 
-    kind: str
-    """User-agent family and platform, such as `firefox/linux`: what rotation compares."""
-    label: str
-    """For people: `Firefox on Linux`."""
+    user_agent: str
     place: str
     """For people: the client's network address, as far as it is known."""
+
+    @property
+    def kind(self) -> str:
+        """User-agent family and platform, such as `firefox/linux`: what rotation compares."""
+        return device_kind(self.user_agent)
+
+    @property
+    def label(self) -> str:
+        """For people: `Firefox on Linux`."""
+        return device_label(self.user_agent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +66,7 @@ class SessionServices:
 
     def device(self, request: Request) -> Device:
         """The device of a request, from its User-Agent and address."""
-        agent = request.headers.get("user-agent", "")
-        return Device(device_kind(agent), device_label(agent), self.place_of(request))
+        return Device(request.headers.get("user-agent", ""), self.place_of(request))
 
     def refuse_foreign(self, request: Request) -> None:
         """Raises ProblemError 403 for a call that a page of another site makes."""
