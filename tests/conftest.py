@@ -13,6 +13,17 @@ import asyncpg
 import pytest
 from watchword_server.store.open import store_from_url
 from watchword_server.store.port import Store
+from watchword_server.store.records import (
+    Account,
+    AuditEvent,
+    NewAccount,
+    NewFamily,
+    NewNotice,
+    NewSession,
+    Origin,
+    SigningKey,
+)
+from watchword_server.store.statements import TABLES
 
 
 class StoreClock:
@@ -101,18 +112,19 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _postgres_template(postgres_server: str) -> Iterator[str]:
-    """A migrated database to copy, so that the steps are run once."""
+def _shared_postgres_dsn(postgres_server: str) -> Iterator[str]:
+    """A migrated database that tests take turns in."""
+    name = f"watchword_{uuid.uuid4().hex}"
+    dsn = with_database(postgres_server, name)
 
-    async def make(name: str) -> None:
+    async def make() -> None:
         await administer(postgres_server, f"CREATE DATABASE {name}")
-        store = store_from_url(with_database(postgres_server, name))
+        store = store_from_url(dsn)
         await store.open(migrate=True)
         await store.close()
 
-    name = f"watchword_template_{uuid.uuid4().hex}"
-    run_apart(make(name))
-    yield name
+    run_apart(make())
+    yield dsn
     run_apart(administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
@@ -126,12 +138,23 @@ def postgres_dsn(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def migrated_postgres_dsn(postgres_server: str, _postgres_template: str) -> Iterator[str]:
-    """A fresh database with the schema and no rows; its log has an epoch that other tests' databases share."""
-    name = f"watchword_{uuid.uuid4().hex}"
-    run_apart(administer(postgres_server, f"CREATE DATABASE {name} TEMPLATE {_postgres_template}"))
-    yield with_database(postgres_server, name)
-    run_apart(administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+def migrated_postgres_dsn(_shared_postgres_dsn: str) -> str:
+    """A database with the schema and no rows; tests that change the schema take `postgres_dsn`."""
+    # As a replica: without the triggers that keep the audit log and the foreign keys.
+    tables = [*TABLES, "revocation_head"]
+    run_apart(
+        administer(
+            _shared_postgres_dsn,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "SET session_replication_role = replica",
+            *(f"DELETE FROM {table}" for table in tables),
+            "SELECT setval('audit_id_seq', 1, false), setval('notices_id_seq', 1, false)",
+            "INSERT INTO revocation_head VALUES (1, replace(gen_random_uuid()::text, '-', ''), 0, "
+            "decode(repeat('00', 32), 'hex'), 0)",
+        )
+    )
+    return _shared_postgres_dsn
 
 
 @pytest.fixture
@@ -155,3 +178,100 @@ async def store(store_url: str, store_clock: StoreClock) -> AsyncIterator[Store]
     await store.open(migrate=True)
     yield store
     await store.close()
+
+
+class Sample:
+    """Records to keep, whose members a test changes where it matters."""
+
+    origin = Origin(actor="system", address="192.0.2.7", user_agent="Test/1")
+
+    def event(self, event: str = "test.happened", **members) -> AuditEvent:
+        return AuditEvent(event=event, origin=self.origin, **members)
+
+    def notice(self, kind: str = "refresh.reused") -> NewNotice:
+        return NewNotice(kind=kind, detail={"device": "Firefox on Linux"})
+
+    def account(self, account_id: str = "ada", **members) -> NewAccount:
+        given = {
+            "id": account_id,
+            "email": f"{account_id.capitalize()}@Example.test",
+            "email_key": f"{account_id}@example.test",
+            "username": None,
+            "username_key": None,
+            "password_hash": f"hash of {account_id}",
+            "roles": (),
+        }
+        return NewAccount(**given | members)
+
+    def session(self, now: float, sid: str = "s1", account_id: str = "ada", **members) -> NewSession:
+        """A login at `now` that ends after a day without use, after 30 days in any case; its family is f-<sid>."""
+        rest = members.pop("family", {})
+        family = {
+            "id": f"f-{sid}",
+            "scope": ("openid", "offline_access"),
+            "resource": None,
+            "sender_key": None,
+            "delivery": "cookie",
+            "salt": bytes(16),
+            "key_id": "m1",
+            "device_kind": "firefox/linux",
+            "idle_expires_at": now + 86400,
+            "expires_at": now + 30 * 86400,
+        }
+        given = {
+            "sid": sid,
+            "account_id": account_id,
+            "client_id": "web",
+            "rev": 0,
+            "device": "Firefox on Linux",
+            "place": "Vienna",
+            "auth_time": now,
+            "amr": ("pwd",),
+            "expires_at": now + 30 * 86400,
+            "family": NewFamily(**family | rest),
+        }
+        return NewSession(**given | members)
+
+    def key(self, kid: str = "k1", **members) -> SigningKey:
+        given = {
+            "kid": kid,
+            "purpose": "access_token",
+            "algorithm": "ES256",
+            "state": "next",
+            "public_jwk": b"{}",
+            "sealed": b"\x00sealed\xff",
+            "created_at": 1_800_000_000.0,
+            "activated_at": None,
+            "retired_at": None,
+        }
+        return SigningKey(**given | members)
+
+    async def register(self, store: Store, account_id: str = "ada", **members) -> Account:
+        account = await store.create_account(self.account(account_id, **members), self.event("account.created"))
+        assert isinstance(account, Account)
+        return account
+
+    async def login(self, store: Store, sid: str = "s1", account_id: str = "ada", **members) -> str:
+        """Read the account and log in as a server does. Returns the family's id."""
+        view = await store.account(account_id)
+        assert view is not None
+        new = self.session(view.read_at, sid, account_id, **{"rev": view.rev} | members)
+        assert await store.start_session(new, self.event("login.succeeded", account_id=account_id, sid=sid))
+        return new.family.id
+
+    async def advance(self, store: Store, family_id: str, generation: int = 0, *, idle: float = 86400) -> bool:
+        view = await store.family(family_id)
+        assert view is not None
+        return await store.advance_refresh(
+            family_id,
+            from_generation=generation,
+            device_kind="firefox/linux",
+            place="Graz",
+            idle_expires_at=view.read_at + idle,
+        )
+
+
+@pytest.fixture
+def sample() -> Sample:
+    """Records to keep."""
+    return Sample()

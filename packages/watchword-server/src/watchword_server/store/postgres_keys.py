@@ -23,7 +23,7 @@ from watchword_server.store.records import (
     KeyState,
     SigningKey,
 )
-from watchword_server.store.rows import audit_values, cut_off_of, failures_of, key_of
+from watchword_server.store.rows import Row, audit_values, cut_off_of, failures_of, key_of
 from watchword_server.store.statements import CUT_OFF_COLUMNS, KEY_COLUMNS
 from watchword_server.store.text import clean, counter_key, limited, require_storable, storable
 
@@ -157,14 +157,20 @@ class PostgresKeys(PostgresRevocations):
         """For each key with a running window, its count."""
         names = {counter_key(key): key for key in keys}
         rows = await self._rows(_FAILURES, self._now(), list(names))
-        return [failures_of(row, names[row[0]]) for row in rows]
+        return _in_order(names, rows)
 
     async def count_failure(self, keys: Sequence[str], *, window: float) -> Sequence[Failures]:
         """Count one failure under each key, opening a window of that many seconds where none runs."""
         names = {counter_key(key): key for key in keys}
         rows = await self._rows(_COUNT, self._now(), sorted(names), float(window))
-        return [failures_of(row, names[row[0]]) for row in rows]
+        return _in_order(names, rows)
 
     async def clear_failures(self, keys: Sequence[str]) -> None:
         """Forget the counts under these keys."""
         await self._rows(_CLEAR, [counter_key(key) for key in keys])
+
+
+def _in_order(names: dict[str, str], rows: Sequence[Row]) -> list[Failures]:
+    """Counters in the order they were asked for, under the keys they were asked by."""
+    found = {row[0]: row for row in rows}
+    return [failures_of(found[name], key) for name, key in names.items() if name in found]

@@ -60,7 +60,10 @@ class SqliteAccounts(SqliteFile):
             append_audit(connection, now, audit)
             return account_of(connection.execute(_ONE, (new.id,)).fetchone())
 
-        return await self._write(act)
+        try:
+            return await self._write(act)
+        except sqlite3.IntegrityError as error:
+            raise ValueError("an account with that id exists") from error
 
     async def account_for_login(self, *, email_key: str | None, username_key: str | None) -> AccountView | None:
         """The account with that email, else with that username."""
