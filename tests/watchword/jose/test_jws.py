@@ -318,3 +318,25 @@ def test_threads_may_fill_and_read_a_memory_at_once() -> None:
         thread.join()
     assert failures == []
     assert len(memory) == MAX_ENTRIES
+
+
+@pytest.mark.parametrize("name", ["HS256", "ES256"])
+def test_threads_may_share_a_key_and_a_signer(name: str, keys) -> None:
+    key = keys[name]
+    signer = Signer(key)
+    failures: list[BaseException] = []
+
+    def work(start: int) -> None:
+        try:
+            for number in range(start, start + 200):
+                payload = b"%d" % number
+                assert verify(signer.sign(payload), key, algorithms={name}).payload == payload
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in range(0, 4000, 1000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

@@ -27,7 +27,7 @@ _encode = base64url.encode_bytes
 _embedded_keys: Remembered[Key] = Remembered()
 
 
-class UnverifiedJws(msgspec.Struct, frozen=True):
+class UnverifiedJws(msgspec.Struct, frozen=True, gc=False):
     """A token taken apart. Nothing in it is proven: anyone may have written it."""
 
     header: Mapping[str, Any]
@@ -44,7 +44,7 @@ class UnverifiedJws(msgspec.Struct, frozen=True):
         return f"UnverifiedJws(algorithm={self.algorithm!r})"
 
 
-class VerifiedJws(msgspec.Struct, frozen=True):
+class VerifiedJws(msgspec.Struct, frozen=True, gc=False):
     """A token whose signature was right under ``key``. Says nothing of time, issuer or audience."""
 
     header: Mapping[str, Any]
