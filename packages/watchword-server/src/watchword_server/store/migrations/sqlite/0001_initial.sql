@@ -147,6 +147,11 @@ CREATE TRIGGER audit_keeps_all BEFORE DELETE ON audit
 BEGIN
     SELECT raise(ABORT, 'the audit log is append-only');
 END;
+-- REPLACE deletes without firing a DELETE trigger.
+CREATE TRIGGER audit_keeps_ids BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = new.id)
+BEGIN
+    SELECT raise(ABORT, 'the audit log is append-only');
+END;
 
 CREATE TABLE notices (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
