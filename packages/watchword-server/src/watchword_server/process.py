@@ -50,8 +50,10 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
     import uvicorn  # noqa: PLC0415 - after the fork, so that the parent stays small
 
     from watchword_server.serving import asgi_app  # noqa: PLC0415
+    from watchword_server.web import logs  # noqa: PLC0415
     from watchword_server.web.http_protocol import GuardedHttpProtocol  # noqa: PLC0415
 
+    logs.configure(settings.log.level, settings.log.format)
     server = settings.server
     config = uvicorn.Config(
         asgi_app(settings),

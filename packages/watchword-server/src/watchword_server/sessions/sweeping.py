@@ -6,8 +6,7 @@ Does not decide what is dead; the store's `sweep` does.
 from __future__ import annotations
 
 import asyncio
-
-import structlog
+import logging
 
 from watchword_server import entropy
 from watchword_server.store.port import StoreUnavailable, Upkeep
@@ -20,7 +19,7 @@ INTERVAL = 60.0
 PAUSE = 0.05
 """Seconds between batches while there is more."""
 
-_log = structlog.get_logger("watchword.sweep")
+_log = logging.getLogger(__name__)
 
 
 class Sweeper:
@@ -38,7 +37,7 @@ class Sweeper:
             try:
                 await self.sweep_all()
             except StoreUnavailable as error:
-                _log.warning("sweep.postponed", error=str(error))
+                _log.warning("sweep postponed", extra={"error": str(error)})
 
     async def sweep_all(self) -> dict[str, int]:
         """Sweep until nothing dead is left. Returns rows deleted by table."""
