@@ -284,8 +284,12 @@ async def test_a_full_starlette_application_answers_its_own_404_as_a_problem(cal
 
 async def test_healthy_checks_leave_no_line(call, settings, caplog):
     caplog.set_level(logging.INFO)
-    await call(protect(Router([]), settings), path="/healthz")
+    app = protect(Router([Route("/healthz", lambda _request: PlainTextResponse("ok"))]), settings)
+    await call(app, path="/healthz")
     assert not [record for record in caplog.records if record.name == "watchword_server.requests"]
+    # One that fails is what somebody will look for.
+    await call(app, path="/readyz")
+    assert [record.path for record in caplog.records if record.name == "watchword_server.requests"] == ["/readyz"]
 
 
 def test_body_limits_are_those_configured(settings):

@@ -19,7 +19,7 @@ _HEADER = correlation.HEADER.encode()
 
 
 class RequestLog:
-    """ASGI middleware, the outermost but for ClientAddress. ``quiet``: paths not worth a line (health checks)."""
+    """ASGI middleware, the outermost but for ClientAddress. ``quiet``: paths not worth a line unless they fail."""
 
     def __init__(
         self, app: ASGIApp, *, enabled: bool = True, quiet: Iterable[str] = (), clock: Clock = system_clock
@@ -47,7 +47,8 @@ class RequestLog:
         try:
             await self._app(scope, receive, tagging)
         finally:
-            if self._enabled and scope["path"] not in self._quiet and _log.isEnabledFor(logging.INFO):
+            worth_a_line = scope["path"] not in self._quiet or not 0 < status < 400
+            if self._enabled and worth_a_line and _log.isEnabledFor(logging.INFO):
                 milliseconds = round((self._clock.monotonic() - started) * 1000, 2)
                 _log.info(
                     "request",

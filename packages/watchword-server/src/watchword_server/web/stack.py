@@ -19,7 +19,8 @@ from watchword_server.web.headers import SecurityHeaders
 from watchword_server.web.limits import Limits, RequestLimits
 from watchword_server.web.request_log import RequestLog
 
-QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
+QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/revocations")
+"""Asked for over and over by machines."""
 
 
 def protect(
