@@ -107,11 +107,12 @@ def plan(given: Mapping[str, str]) -> Plan:
         "DEMO_PORT": str(api_port),
         "DEMO_ISSUER": issuer,
         "DEMO_AUDIENCE": given.get("WATCHWORD_AUDIENCE") or issuer,
-        # Open in development unless a token is set, so that an application of your own can follow it right away.
-        "DEMO_FEED_TOKEN": given.get("WATCHWORD_FEED__TOKEN", ""),
         "DEMO_ALLOWED_ORIGINS": given.get("DEMO_ALLOWED_ORIGINS")
         or f"http://localhost:{server_port},http://127.0.0.1:{server_port}",
     }
+    # The feed is open in development unless a token is set: an application of your own can follow it right away.
+    if feed_token := given.get("WATCHWORD_FEED__TOKEN"):
+        environment["DEMO_FEED_TOKEN"] = feed_token
     if password:
         environment["WATCHWORD_ADMIN_PASSWORD"] = password
     email = given.get("WATCHWORD_ADMIN_EMAIL") or "admin@localhost"
