@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -37,15 +38,21 @@ _PATTERNS = (
     # The password in the authority of a URL.
     (re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+@"), rf"\1{REDACTED}@"),
     # name=value of a query or form, and "name": "value" of JSON or a Python repr, escaped or not.
-    (re.compile(rf"(?<![A-Za-z0-9])((?:[A-Za-z0-9]+[_-])*(?:{_NAMES})=)(?!\[redacted)[^&\s\"';,)]+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(rf"(?<![A-Za-z0-9_\-])((?:[A-Za-z0-9]*[_-])*(?:{_NAMES})=)(?!\[redacted)[^&\s\"';,)]+", re.IGNORECASE), rf"\1{REDACTED}"),
     (re.compile(
-        rf"((?:\\?[\"'])(?:[A-Za-z0-9]+[_-])*(?:{_NAMES}|d)(?:\\?[\"'])\s*:\s*b?)(\\?[\"'])(?:(?!\2).)*(?:\2|\Z)", re.IGNORECASE
+        rf"((?:\\?[\"'])(?:[A-Za-z0-9]*[_-])*(?:{_NAMES}|d)(?:\\?[\"'])\s*:\s*b?)(\\?[\"'])(?:(?!\2).)*(?:\2|\Z)", re.IGNORECASE
     ), rf"\1\2{REDACTED}\2"),
 )  # fmt: skip
+_SUSPICIOUS = re.compile(
+    r"[=$\"'\\]|eyJ|://|w[a-z]{1,3}_|-----|(?i:bearer|basic|dpop|digest|negotiate|cookie|authorization)"
+)
+"""Each pattern needs one of these: most texts of a log have none, and are spared the rest."""
 
 
 def redact_text(text: str) -> str:
     """The text without anything that looks like a credential. Longer than 32 KiB is cut off."""
+    if _SUSPICIOUS.search(text) is None:
+        return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "…"
     for pattern, replacement in _PATTERNS:
@@ -53,6 +60,7 @@ def redact_text(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether a value under this name must not be written, whatever it looks like."""
     return name.lower() not in _HARMLESS_NAMES and _SECRET_NAME.fullmatch(name) is not None

@@ -50,8 +50,9 @@ class RequestLog:
             worth_a_line = scope["path"] not in self._quiet or not 0 < status < 400
             if self._enabled and worth_a_line and _log.isEnabledFor(logging.INFO):
                 milliseconds = round((self._clock.monotonic() - started) * 1000, 2)
-                _log.info(
-                    "request",
+                # Made by hand: Logger.info walks the stack to find its caller, at several times the price of the line.
+                line = _log.makeRecord(
+                    _log.name, logging.INFO, "", 0, "request", (), None,
                     extra={
                         "method": scope["method"],
                         "path": scope["path"],
@@ -59,4 +60,5 @@ class RequestLog:
                         "milliseconds": milliseconds,
                         "address": client_address(scope),
                     },
-                )
+                )  # fmt: skip
+                _log.handle(line)
