@@ -269,14 +269,15 @@ class Supervisor:
     def _stop(self, running: list[Child]) -> None:
         say("Stopping (once more to stop at once).")
         seen = self._signals
+        deadline = time.monotonic() + STOP_TIMEOUT
+        # The API first: it would complain of a server that is gone.
         for child in reversed(running):
             child.stop(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while any(child.process.poll() is None for child in running):
-            # A second Ctrl-C means it: no more grace.
-            if self._signals > max(seen, 1) or time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
+            while child.process.poll() is None and time.monotonic() < deadline:
+                # A second Ctrl-C means it: no more grace.
+                if self._signals > max(seen, 1):
+                    deadline = 0.0
+                time.sleep(0.02)
         for child in running:
             child.kill()
             child.process.wait()
