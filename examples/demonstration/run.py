@@ -267,8 +267,8 @@ class Supervisor:
         return 1
 
     def _stop(self, running: list[Child]) -> None:
-        say("Stopping (once more to stop at once).")
         seen = self._signals
+        say("Stopping (once more to stop at once).")
         deadline = time.monotonic() + STOP_TIMEOUT
         # The API first: it would complain of a server that is gone.
         for child in reversed(running):
