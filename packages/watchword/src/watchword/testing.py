@@ -211,9 +211,8 @@ class FakeIssuer:
         start = 0 if snapshot else int(rest.partition(".")[0])
         page = self._cut_offs[start : start + limit]
         now = self.clock.now()
-        entries = [
-            msgspec.structs.replace(entry, expires_in=max(0.0, at + entry.expires_in - now)) for entry, at in page
-        ]
+        left = [(entry, at + entry.expires_in - now) for entry, at in page]
+        entries = [msgspec.structs.replace(entry, expires_in=seconds) for entry, seconds in left if seconds > 0]
         end = start + len(page)
         return json_response(
             {

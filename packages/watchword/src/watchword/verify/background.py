@@ -26,8 +26,16 @@ class _Run:
         self.wanted = False
         self.step: Future[None] | None = None
 
+    def wake(self) -> Future[None]:
+        """Have a step begin now unless one is under way. Returns: its future."""
+        with self.changed:
+            if self.step is None:
+                self.wanted = True
+                self.changed.notify()
+            return self.promise()
+
     def promise(self) -> Future[None]:
-        """The future of the step under way, or else of the next one; to be called with ``changed`` held."""
+        """The future of the step under way, or else of the next one; to be called by one thread at a time."""
         if self.step is None:
             self.step = Future()
             # Running futures cannot be cancelled: one impatient waiter must not take the step from the others.
@@ -65,18 +73,22 @@ class Background:
     def ensure(self) -> None:
         """Start the thread if none runs."""
         if self._run is None:
-            self._started()
+            self.request()
 
     def request(self) -> Future[None]:
         """Ask for a step now, or join the one under way: many who ask at once share one.
 
         Returns: a future that is done when that step has ended, well or badly.
         """
-        run = self._started()
-        with run.changed:
-            promise = run.promise()
-            run.wanted = True
-            run.changed.notify()
+        with self._guard:
+            run = self._run
+            if run is None:
+                run = self._run = _Run(stopped=self._closed)
+                promise = run.promise()  # before the thread starts, or its first step could end unnoticed
+                if not self._closed:
+                    threading.Thread(target=_repeat, args=(run, self._step), name=self._name, daemon=True).start()
+            else:
+                promise = run.wake()
         if run.stopped:
             run.keep_promise()
         return promise
@@ -95,15 +107,6 @@ class Background:
             with run.changed:
                 run.stopped = True
                 run.changed.notify()
-
-    def _started(self) -> _Run:
-        with self._guard:
-            run = self._run
-            if run is None:
-                run = self._run = _Run(stopped=self._closed)
-                if not self._closed:
-                    threading.Thread(target=_repeat, args=(run, self._step), name=self._name, daemon=True).start()
-        return run
 
     def after_fork(self) -> None:
         """In the child: forget the thread, which was not copied, and locks that someone may have held."""

@@ -35,6 +35,17 @@ _log: Final = logging.getLogger("watchword")
 
 Step: TypeAlias = Future[None]
 """Something under way in the background, done when it ended, well or badly."""
+_DONE: Final[Step] = Future()
+"""For what came in the very moment it was found missing."""
+_DONE.set_result(None)
+
+
+class _UnknownKey(TokenRejected):
+    """A rejection that newer keys might undo, with the keys that were tried."""
+
+    def __init__(self, keys: KeySet) -> None:
+        super().__init__(RejectionReason.UNKNOWN_KEY)
+        self.keys = keys
 
 
 class Engine:
@@ -123,8 +134,9 @@ class Engine:
             if (
                 not begins <= now < ends
                 or issuer_now >= ends
-                or (self._view is not None and version != self._view.version)
+                # Fresh first, version after it: a view renewed between the two may hold this token.
                 or (freshness is not None and (monotonic >= freshness.until or now >= freshness.until_wall))
+                or (self._view is not None and version != self._view.version)
             ):
                 self._check_again(raw, seen)
         if scopes or roles:
@@ -135,10 +147,7 @@ class Engine:
         """How the verifier fares. Does no I/O."""
         keys, feed = self._keys, self._feed
         remote = keys if isinstance(keys, RemoteKeys) else None
-        try:
-            count = len(keys.current())
-        except KeysUnavailable:
-            count = 0
+        count = len(self._at_hand() or ())
         refusing = feed is None or feed.settings.when_stale == "refuse"
         stale = (self._view is not None and self._view.full) or (feed is not None and not feed.freshness.fresh())
         return Health(
@@ -168,13 +177,18 @@ class Engine:
             self._check_again(raw, seen)
             return seen.token
         keys = self._keys.current()
-        token = check_access_token(raw, keys, self.policy, self._now())
+        try:
+            token = check_access_token(raw, keys, self.policy, self._now())
+        except TokenRejected as rejected:
+            if rejected.reason is RejectionReason.UNKNOWN_KEY:
+                raise _UnknownKey(keys) from None
+            raise
         self._issuer_offset = max(self._issuer_offset, token.iat - self._monotonic())
         leeway = self.policy.leeway
         begins = token.iat if token.nbf is None else max(token.iat, token.nbf)
         seen = Seen(token, begins - leeway, token.exp + leeway, self._check_revocation(token))
         self._seen.put(raw, seen)
-        if self._keys.current() is not keys:
+        if self._at_hand() is not keys:
             self._seen.forget(raw)  # keys changed meanwhile, and the memory may have been cleared before this came in
         return token
 
@@ -194,17 +208,18 @@ class Engine:
 
     def _check_revocation(self, token: AccessToken) -> int:
         """Look the token up in the view. Returns: the version of the view that does not hold it."""
-        view = self._view
+        view, feed = self._view, self._feed
         if view is None:
             return 0
-        # The version first: a cut-off that comes in between is then seen as a newer version at the next look.
+        # In this order. Age before look-up: a view renewed after the look-up would vouch for what was not looked up.
+        # Version before look-up: a cut-off that comes in between is then a newer version at the next sight.
+        stale = view.full or (feed is not None and not feed.freshness.fresh())
         version = view.version
         if view.kills(token) is not None:
             raise TokenRejected(RejectionReason.REVOKED)
-        feed = self._feed
         if feed is not None:
             feed.background.ensure()
-        if view.full or (feed is not None and not feed.freshness.fresh()):
+        if stale:
             if feed is None or feed.settings.when_stale == "refuse":
                 raise RevocationViewStale("the view of revocations is too old, or full")
             if not self._accepted_while_stale:
@@ -215,24 +230,27 @@ class Engine:
     def begin(self) -> list[Step]:
         """Start what runs in the background. Returns: what to wait for until all is at hand."""
         steps = [] if self._feed is None or self._feed.freshness.known else [self._feed.background.request()]
-        try:
-            self._keys.current()
-        except KeysUnavailable:
-            refresh = self._keys.refresh()
-            if refresh is not None:
-                steps.append(refresh)
+        if self._at_hand() is None and (refresh := self._keys.refresh()) is not None:
+            steps.append(refresh)
         return steps
 
     def remedy(self, error: TokenRejected | VerifierUnavailable) -> Step | None:
         """What to wait for before trying again, if that could help."""
-        if isinstance(error, TokenRejected):
-            return self._keys.refresh() if error.reason is RejectionReason.UNKNOWN_KEY else None
-        if isinstance(error, KeysUnavailable):
-            return self._keys.refresh()
+        if isinstance(error, _UnknownKey | KeysUnavailable):
+            used = error.keys if isinstance(error, _UnknownKey) else None
+            return self._keys.refresh() or (_DONE if self._at_hand() is not used else None)
         feed = self._feed
-        if feed is not None and not feed.polled:
+        if not isinstance(error, RevocationViewStale) or feed is None:
+            return None
+        if not feed.polled:
             return feed.background.request()
-        return None
+        return _DONE if feed.freshness.fresh() and not feed.view.full else None
+
+    def _at_hand(self) -> KeySet | None:
+        try:
+            return self._keys.current()
+        except KeysUnavailable:
+            return None
 
     def end(self) -> None:
         if isinstance(self._keys, RemoteKeys):

@@ -110,9 +110,9 @@ class RemoteKeys:
 
     def current(self) -> KeySet:
         """As `KeySource.current`."""
-        self.background.ensure()
         if self._keys is None or self.age() > MAX_STALE_SECONDS:
             raise KeysUnavailable("the issuer's keys cannot be had")
+        self.background.ensure()
         return self._keys
 
     def refresh(self) -> Future[None] | None:
