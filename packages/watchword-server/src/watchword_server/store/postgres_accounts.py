@@ -40,10 +40,6 @@ _ENABLE: Final = """
 WITH done AS (UPDATE accounts SET disabled_at = NULL WHERE id = $2 AND disabled_at IS NOT NULL RETURNING id)
 SELECT watchword_audit(watchword_now($1), $3) FROM done
 """
-_UNIQUE: Final[dict[str, Literal["email", "username"]]] = {
-    "accounts_email_key_key": "email",
-    "accounts_username_key_key": "username",
-}
 
 
 class PostgresAccounts(PostgresPool):
@@ -61,22 +57,26 @@ class PostgresAccounts(PostgresPool):
             tenant=new.tenant,
         )
         roles, permissions = pack_list("roles", new.roles), pack_list("permissions", new.permissions)
-        taken = await self._row(_TAKEN, new.email_key, new.username_key)
-        if taken is not None and (taken[0] or taken[1]):
-            return "email" if taken[0] else "username"
+        if (taken := await self._taken(new)) is not None:
+            return taken
         try:
             row = await self._row(
                 _CREATE,
                 *(self._now(), new.id, new.email, new.email_key, new.username, new.username_key, new.password_hash),
                 *(roles, permissions, new.tenant, new.email_verified, audit_values(audit)),
             )
-        except asyncpg.UniqueViolationError as error:  # another was faster: the database says at what
-            name = _UNIQUE.get(error.constraint_name or "")
-            if name is None:
-                raise ValueError("an account with that id exists") from error
-            return name
+        except asyncpg.UniqueViolationError as error:
+            if (taken := await self._taken(new)) is not None:  # another was faster
+                return taken
+            raise ValueError("an account with that id exists") from error
         assert row is not None  # noqa: S101 - an INSERT that raises nothing returns its row
         return account_of(row)
+
+    async def _taken(self, new: NewAccount) -> Literal["email", "username"] | None:
+        row = await self._row(_TAKEN, new.email_key, new.username_key)
+        if row is None or not (row[0] or row[1]):
+            return None
+        return "email" if row[0] else "username"
 
     async def account_for_login(self, *, email_key: str | None, username_key: str | None) -> AccountView | None:
         """The account with that email, else with that username."""
