@@ -1,0 +1,54 @@
+"""docs/reference/http.md names every call that is served, and none that is not; and every code of a problem."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from starlette.routing import Route
+from watchword_server.admin.access import AdminServices
+from watchword_server.admin.api import admin_api
+from watchword_server.endpoints.discovery import Discovery
+from watchword_server.endpoints.feed import Feed
+from watchword_server.endpoints.health import Health
+from watchword_server.endpoints.session.routes import session_routes
+from watchword_server.tokens.refresh import Reason
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/reference/http.md").read_text()
+SOURCES = ROOT / "packages/watchword-server/src/watchword_server"
+UNUSED = cast("Any", None)
+ELSEWHERE = {"no_family", "invalid_generation", "invalid_form"}
+"""Codes of the playground and of forms, which no call of this page takes."""
+
+
+def served() -> set[str]:
+    async def ping() -> None: ...
+
+    routes: list[Route] = [
+        *session_routes(UNUSED, idle=1),
+        *Discovery("https://issuer.example", UNUSED, jwks_max_age=1).routes(),
+        *Feed(UNUSED, None, UNUSED).routes(),
+        *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
+    ]
+    calls = {f"{method} {route.path}" for route in routes for method in (route.methods or set()) - {"HEAD"}}
+    paths = admin_api(cast("AdminServices", UNUSED), version="0").openapi()["paths"]
+    return calls | {f"{method.upper()} /admin/api{path}" for path, item in paths.items() for method in item}
+
+
+def test_every_call_that_is_served_is_described_and_no_other() -> None:
+    described = set(re.findall(r"`((?:GET|POST|PATCH|PUT|DELETE) /[^`?]*)[^`]*`", PAGE))
+    assert described == served()
+
+
+def test_every_code_of_a_problem_is_described() -> None:
+    raised: set[str] = set()
+    for file in SOURCES.rglob("*.py"):
+        raised |= set(re.findall(r"(?:ProblemError|problem_response)\(\s*\d{3},\s*\"([a-z_]+)\"", file.read_text()))
+    assert {code for code in raised - ELSEWHERE if f"`{code}`" not in PAGE} == set()
+
+
+def test_every_reason_of_a_refused_refresh_is_described() -> None:
+    bound_only = {Reason.PROOF_MISSING, Reason.PROOF_WRONG, Reason.SCOPE_EXCEEDED}
+    assert {reason for reason in set(Reason) - bound_only if f"`{reason.value}`" not in PAGE} == set()
