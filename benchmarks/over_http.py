@@ -20,7 +20,7 @@ import urllib.request
 
 import psutil
 
-HERE = pathlib.Path(__file__).parent
+PARTS = pathlib.Path(__file__).parent / "http_parts"
 PASSWORD = "correct horse battery staple"
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
@@ -39,7 +39,10 @@ class Running:
         self.port = port
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            command, env=os.environ | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command,
+            env=os.environ | environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             preexec_fn=lambda: os.sched_setaffinity(0, set(CORES if environ.get("UNPINNED") else [SERVER_CORE])),
         )
         self.cold_start = self._wait()
@@ -94,10 +97,19 @@ def post(port, path, body):
 
 
 def load(server, kind, connections, seconds, **more):
-    spec = {"host": "127.0.0.1", "port": server.port, "kind": kind, "connections": connections, "seconds": seconds,
-            "core": LOAD_CORE, **more}
+    spec = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "kind": kind,
+        "connections": connections,
+        "seconds": seconds,
+        "core": LOAD_CORE,
+        **more,
+    }
     cpu = server.cpu()
-    ran = subprocess.run([sys.executable, HERE / "load.py"], input=json.dumps(spec).encode(), capture_output=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, PARTS / "load.py"], input=json.dumps(spec).encode(), capture_output=True, check=False
+    )
     if ran.returncode:
         raise SystemExit(ran.stderr.decode()[-2000:])
     figures = json.loads(ran.stdout)
@@ -119,9 +131,12 @@ def show(name, runs, floor=None):
     median = lambda key: statistics.median(run[key] for run in runs)  # noqa: E731
     rates = [run["rate"] for run in runs]
     ratio = f"{median('cpu_us') / floor:6.2f}" if floor else "      "
-    print(f"  {name:<38}{median('rate'):>9,.0f} /s  (±{(max(rates) - min(rates)) / 2:,.0f})"
-          f"{median('cpu_us'):>8.0f} µs {ratio} {median('p50_ms'):>8.2f} {median('p99_ms'):>8.2f} ms"
-          f"   server {median('server_cpu'):.0%}, load {median('client_cpu'):.0%}", flush=True)
+    print(
+        f"  {name:<38}{median('rate'):>9,.0f} /s  (±{(max(rates) - min(rates)) / 2:,.0f})"
+        f"{median('cpu_us'):>8.0f} µs {ratio} {median('p50_ms'):>8.2f} {median('p99_ms'):>8.2f} ms"
+        f"   server {median('server_cpu'):.0%}, load {median('client_cpu'):.0%}",
+        flush=True,
+    )
     return median("cpu_us")
 
 
@@ -136,12 +151,27 @@ def scenario(server, label, args, floor):
     one = [load(server, "refresh", 1, seconds, tokens=tokens(server, 1)) for _ in range(rounds)]
     show(f"refresh, {label}, 1 connection", one, floor)
     login = {"identifier": "admin@localhost", "password": PASSWORD, "delivery": "body"}
-    show(f"login, {label}, 4 connections", [
-        load(server, "fixed", 4, seconds, method="POST", path="/auth/login", body=login) for _ in range(rounds)])
+    show(
+        f"login, {label}, 4 connections",
+        [load(server, "fixed", 4, seconds, method="POST", path="/auth/login", body=login) for _ in range(rounds)],
+    )
     access = post(server.port, "/auth/login", login)["access_token"]
-    show(f"GET /auth/me, {label}", [
-        load(server, "fixed", 16, seconds, method="GET", path="/auth/me", headers={"Authorization": f"Bearer {access}"})
-        for _ in range(rounds)], floor)
+    show(
+        f"GET /auth/me, {label}",
+        [
+            load(
+                server,
+                "fixed",
+                16,
+                seconds,
+                method="GET",
+                path="/auth/me",
+                headers={"Authorization": f"Bearer {access}"},
+            )
+            for _ in range(rounds)
+        ],
+        floor,
+    )
 
 
 def main():
@@ -150,24 +180,47 @@ def main():
     parser.add_argument("--sqlite-only", action="store_true")
     args = parser.parse_args()
     args.rounds, args.seconds = (1, 1.5) if args.quick else (3, 4)
-    print(f"HTTP: server on core {SERVER_CORE}, load on core {LOAD_CORE}; medians of {args.rounds} rounds of {args.seconds} s")
+    print(
+        f"HTTP: server on core {SERVER_CORE}, load on core {LOAD_CORE}; medians of {args.rounds} rounds of {args.seconds} s"
+    )
     print("  call                                      rate                   CPU/request  ratio   p50      p99")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        bare = Running([sys.executable, HERE / "floor.py"], int(os.environ.setdefault("FLOOR_PORT", str(free_port()))), {})
-        floor = show("floor: parse, sign ES256, answer", [
-            load(bare, "fixed", 16, args.seconds, method="POST", path="/auth/refresh", body={"refresh_token": "wr_" + "a" * 100})
-            for _ in range(args.rounds)])
+        bare = Running(
+            [sys.executable, PARTS / "floor.py"], int(os.environ.setdefault("FLOOR_PORT", str(free_port()))), {}
+        )
+        floor = show(
+            "floor: parse, sign ES256, answer",
+            [
+                load(
+                    bare,
+                    "fixed",
+                    16,
+                    args.seconds,
+                    method="POST",
+                    path="/auth/refresh",
+                    body={"refresh_token": "wr_" + "a" * 100},
+                )
+                for _ in range(args.rounds)
+            ],
+        )
         bare.stop()
         server = watchword(folder / "sqlite")
         server.stop()
         server = watchword(folder / "sqlite")
-        print(f"  cold start with a migrated store: {server.cold_start:.2f} s; idle memory {server.memory_mib():.0f} MiB")
+        print(
+            f"  cold start with a migrated store: {server.cold_start:.2f} s; idle memory {server.memory_mib():.0f} MiB"
+        )
         scenario(server, "SQLite FULL", args, floor)
-        show("GET /jwks.json", [load(server, "fixed", 16, args.seconds, method="GET", path="/jwks.json") for _ in range(args.rounds)], floor)
+        show(
+            "GET /jwks.json",
+            [load(server, "fixed", 16, args.seconds, method="GET", path="/jwks.json") for _ in range(args.rounds)],
+            floor,
+        )
         print(f"  memory after the load: {server.memory_mib():.0f} MiB")
         server.stop()
         if not args.sqlite_only:
+            sys.path.insert(0, str(PARTS))
             from postgres_for_benchmarks import postgres
 
             with postgres() as url:

@@ -29,7 +29,7 @@ async def opened(request: pytest.FixtureRequest, tmp_path, environ: dict[str, st
         **environ,
     }
     if getattr(request, "param", "sqlite") == "postgres":
-        settings_environ["WATCHWORD_STORE__URL"] = request.getfixturevalue("postgres_dsn")
+        settings_environ["WATCHWORD_STORE__URL"] = request.getfixturevalue("migrated_postgres_dsn")
     settings = load({}, settings_environ).settings
     clock = FakeClock()
     async with open_services(settings, clock=clock, migrate=True) as services:

@@ -74,7 +74,7 @@ class Process:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("postgres_dsn") if request.param == "postgres" else None
+    return request.getfixturevalue("migrated_postgres_dsn") if request.param == "postgres" else None
 
 
 @pytest.fixture
@@ -177,8 +177,8 @@ async def test_on_sigterm_a_running_request_is_finished_and_the_exit_code_is_0(s
     assert server.process.wait(30) == 0
 
 
-async def test_two_workers_share_the_port_and_see_each_others_revocations(start, postgres_dsn):
-    server = start(postgres_dsn, WATCHWORD_SERVER__WORKERS="2")
+async def test_two_workers_share_the_port_and_see_each_others_revocations(start, migrated_postgres_dsn):
+    server = start(migrated_postgres_dsn, WATCHWORD_SERVER__WORKERS="2")
     async with server.client() as client:
         assert await register(client, "ada@example.test")
         for _ in range(5):
