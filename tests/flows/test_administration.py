@@ -76,6 +76,15 @@ async def test_a_role_taken_away_kills_access_tokens_at_once_and_refresh_brings_
         assert (await client.get("/admin/api/keys", headers=bearer(fresh))).status_code == 403
 
 
+async def test_a_role_that_the_settings_do_not_have_is_refused_by_field(server, admin):
+    async with server.browser() as client:
+        account = await server.register(client)
+        refused = await admin.patch(f"/admin/api/accounts/{account['id']}", json={"roles": ["user", "emperor"]})
+        assert refused.status_code == 422
+        assert [error["field"] for error in refused.json()["errors"]] == ["roles"]
+        assert (await admin.get(f"/admin/api/accounts/{account['id']}")).json()["roles"] == ["user"]
+
+
 async def test_an_administrator_sees_and_ends_sessions(server, admin):
     async with server.browser() as laptop, server.browser(SAFARI) as phone:
         account = await server.register(laptop)

@@ -109,6 +109,8 @@ def test_a_page_policy_cannot_be_broken_out_of():
         ("GET", "/", "", [("host", "a"), ("host", "b")], 400),
         ("POST", "/", "", [("content-length", "1"), ("content-length", "2")], 400),
         ("POST", "/", "", [("dpop", "a"), ("dpop", "b")], 400),
+        ("POST", "/", "", [("content-length", "65537")], 413),
+        ("POST", "/", "", [("content-length", "9" * 5000)], 413),
     ],
 )
 async def test_what_is_over_a_limit_is_refused_before_the_routes(call, method, path, query, headers, status):
@@ -125,6 +127,23 @@ async def test_an_answer_that_does_not_come_is_given_up(call):
     app = Limits(stuck, limits=RequestLimits(timeout=0.01))
     answer = await call(app)
     assert (answer.status, answer.json()["code"], answer.header("retry-after")) == (503, "request_timeout", "1")
+
+
+async def test_a_body_of_unknown_length_is_cut_off_even_for_a_reader_that_does_not_count(call):
+    read = 0
+
+    async def greedy(scope, receive, send):
+        nonlocal read
+        while True:
+            message = await receive()
+            read += len(message["body"])
+
+    async def endless():
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+
+    app = Limits(ErrorBoundary(greedy), limits=RequestLimits(max_body_bytes=5000))
+    answer = await call(app, "POST", headers=[("transfer-encoding", "chunked")], receive=endless)
+    assert (answer.status, read) == (413, 5000)
 
 
 async def test_untimed_paths_may_take_their_time(call):

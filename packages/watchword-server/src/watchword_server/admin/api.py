@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from watchword_server.accounts.results import AccountRefused
 from watchword_server.admin import accounts, security
 from watchword_server.admin.access import AdminServices
 from watchword_server.admin.models import ProblemModel
@@ -53,6 +54,7 @@ def admin_api(services: AdminServices, *, version: str) -> FastAPI:
     for kind in (ProblemError, StoreUnavailable, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
     app.add_exception_handler(RequestValidationError, _refuse_fields)
+    app.add_exception_handler(AccountRefused, _refuse_account)
     return app
 
 
@@ -71,3 +73,8 @@ async def _refuse_fields(_request: Request, error: Exception) -> Response:
         for fault in error.errors()
     ]
     return invalid(fields).response()
+
+
+async def _refuse_account(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AccountRefused)  # noqa: S101 - registered for this class alone
+    return invalid(error.errors).response()

@@ -1,6 +1,6 @@
-"""Limits on what comes before the body: method, URL, headers; and on how long an answer may take.
+"""Limits on method, URL, headers and length of the body, and on how long an answer may take.
 
-Limits of bodies are in body.py.
+What is in a body is judged in body.py; here only its length, for readers that do not count.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class RequestLimits:
     max_url: int = 8192
     max_headers: int = 64
     max_header_bytes: int = 16_384
+    max_body_bytes: int = 65_536
     timeout: float = 30.0
 
 
@@ -43,10 +44,26 @@ class Limits:
         if refused := self._refusal(scope):
             await refused.response()(scope, receive, send)
             return
+        if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+            receive = self._counting(receive)
         if scope["path"] in self._untimed:
             await self._app(scope, receive, send)
             return
         await self._timed(scope, receive, send)
+
+    def _counting(self, receive: Receive) -> Receive:
+        """A body whose length is not announced is cut off when it grows too long, for readers that do not count."""
+        left = self._limits.max_body_bytes
+
+        async def counting() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise ProblemError(413, "body_too_large", "The body is too long.", headers={"connection": "close"})
+            return message
+
+        return counting
 
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -76,6 +93,10 @@ class Limits:
         size = sum(len(name) + len(value) for name, value in headers)
         if len(headers) > limits.max_headers or size > limits.max_header_bytes:
             return ProblemError(431, "headers_too_large", "The request has too many or too large headers.")
+        announced = next((value for name, value in headers if name == b"content-length"), b"0")
+        if len(announced) > 15 or (announced.isdigit() and int(announced) > limits.max_body_bytes):
+            detail = f"The body is longer than {limits.max_body_bytes} bytes."
+            return ProblemError(413, "body_too_large", detail, headers={"connection": "close"})
         single = [name for name, _ in headers if name in _SINGLE]
         if len(single) != len(set(single)):
             return ProblemError(400, "duplicate_header", "A header is given more than once that may be only once.")

@@ -38,7 +38,9 @@ def protect(
     """
     server = settings.server
     app = ErrorBoundary(app)
-    app = Limits(app, limits=RequestLimits(timeout=server.request_timeout), untimed=untimed)
+    app = Limits(
+        app, limits=RequestLimits(timeout=server.request_timeout, max_body_bytes=server.max_body_bytes), untimed=untimed
+    )
     app = Cors(app, origins=settings.cors.origins, public=public)
     app = SecurityHeaders(app, https=settings.issuer.startswith("https://"))
     app = RequestLog(app, enabled=settings.log.requests, quiet=QUIET_PATHS, clock=clock)
