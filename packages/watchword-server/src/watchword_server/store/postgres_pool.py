@@ -30,6 +30,7 @@ _AWAY: Final = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -73,6 +74,8 @@ class PostgresPool:
         self._leeway = leeway
         self._connections = connections
         self._pool: Any = None
+        self._running = 0
+        self._idle = asyncio.Event()
 
     async def open(self, *, migrate: bool) -> None:
         """Connect; see the port."""
@@ -104,6 +107,9 @@ class PostgresPool:
         """Finish what was accepted, then close; a second close does nothing."""
         pool, self._pool = self._pool, None
         if pool is not None:
+            while self._running:
+                self._idle.clear()
+                await self._idle.wait()
             await pool.close()
 
     def _now(self) -> float | None:
@@ -128,6 +134,7 @@ class PostgresPool:
         pool = self._pool
         if pool is None:
             raise StoreUnavailable("the store is not open")
+        self._running += 1
         try:
             async with pool.acquire(timeout=PATIENCE) as connection:
                 return await getattr(connection, method)(sql, *values)
@@ -135,6 +142,10 @@ class PostgresPool:
             if isinstance(error, ValueError):  # a value that asyncpg cannot encode is a fault of ours
                 raise
             raise unavailable(error) from error
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
 
 
 async def _prepare_connection(connection: Any) -> None:

@@ -119,8 +119,9 @@ SWEEPS: Final[tuple[Sweep, ...]] = (
 def give_back_pages(connection: sqlite3.Connection) -> None:
     """Shrink the file by some of its free pages, if there are many; the rest is reused."""
     free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
-    if free > PAGES_KEPT:
-        connection.execute(f"PRAGMA incremental_vacuum({min(free - PAGES_KEPT, PAGES_AT_ONCE)})").fetchall()
+    # A page a statement: sqlite3 takes the first step of this pragma only.
+    for _ in range(min(free - PAGES_KEPT, PAGES_AT_ONCE)):
+        connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def _delete(connection: sqlite3.Connection, table: str, which: str, values: tuple[float, int]) -> SweepReport:
