@@ -47,7 +47,7 @@ class Row:
 
     def present(self, generation: int, kind: str, now: float) -> Fate:
         presented = Presented(authentic=True, generation=generation, client_id="c", device_kind=kind)
-        fate = decide(self._view, presented, None, now, self.rules)
+        fate = decide(self.view, presented, None, now, self.rules)
         if type(fate) is Advance:
             if self.odd_marked:
                 self.odd_marked = False
@@ -75,7 +75,7 @@ class Row:
             idle_expires_at=min(self.rotated_at + IDLE, self.born + ABSOLUTE),
             expires_at=self.born + ABSOLUTE, revoked_at=None, revoked_reason=None,
         )  # fmt: skip
-        self._view = FamilyView(
+        self.view = FamilyView(
             family=family, account=_ACCOUNT, session_ended=False, auth_time=self.born, amr=(), cut_off=0, rev=0,
             read_at=self.rotated_at,
         )  # fmt: skip
@@ -125,10 +125,33 @@ class Tally:
     fates: Counter[str] = field(default_factory=Counter)
     signals: int = 0
     highest_odd_count: int = 0
+    longest_quiet: float = 0.0
+    """Seconds: the longest time between two refreshes of one family."""
 
     @property
     def per_million(self) -> float:
         return 1e6 * sum(self.refused.values()) / max(self.refreshes, 1)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Weather and habits under a name, with the figure of the design where it gives one."""
+
+    name: str
+    weather: Weather
+    habits: Habits
+    design: str
+
+
+_PHONE = Habits(tabs=(1, 1), every=HOUR, retries=False, sleep_chance=0.0)
+SCENES = (
+    Scene("5 % lost", Weather(0.05), Habits(), "0"),
+    Scene("5 % lost, without Stay", Weather(0.05), Habits(delivery="body"), "5691"),
+    Scene("hours of 30 % lost", Weather(0.05, 0.3, 3.0), Habits(), "1 to 4"),
+    Scene("hours of 30 % lost, no retries", Weather(0.05, 0.3, 3.0), Habits(retries=False), "-"),
+    Scene("a phone once an hour, 30 % lost", Weather(0.3), _PHONE, "-"),
+    Scene("a phone once an hour, 30 % of answers lost", Weather(0.3, of_answers=1.0), _PHONE, "12"),
+)
 
 
 class Browser:
@@ -183,6 +206,7 @@ class Browser:
             self._at(now + TIMEOUT, self._give_up, tab, number)
 
     def _arrive(self, now: float, tab: int, number: int, generation: int, lost: bool) -> None:
+        self._tally.longest_quiet = max(self._tally.longest_quiet, now - self._row.rotated_at)
         fate = self._row.present(generation, "firefox/linux", now)
         tally = self._tally
         if type(fate) is Refuse:
@@ -290,4 +314,4 @@ def steal(rules: Rules, thief: Thief, chance: random.Random) -> Theft:
 
 
 def _first_try(thief: Thief, chance: random.Random) -> float:
-    return chance.expovariate(1 / ACCESS_LIFETIME) if thief.waits is None else thief.waits(chance)
+    return chance.expovariate(1 / ACCESS_LIFETIME) if thief.waits is None else float("inf")
