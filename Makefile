@@ -2,9 +2,13 @@
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-# The environment is made again when the lock or a package's metadata changes, when the tree was moved, or when its
-# interpreter is gone.
-SOUND := $(shell test "$$(cat .venv/.ready 2>/dev/null)" = "$$(pwd -P)" && .venv/bin/python -c '' 2>/dev/null && echo yes)
+# The environment is made again when a lock or a package's metadata changes, when the tree was moved, or when its
+# interpreter is gone. `make run` is content with the part that running needs.
+MADE_FROM := .ci/setup .ci/uv.lock packages/watchword/pyproject.toml packages/watchword-server/pyproject.toml
+HERE := $(shell pwd -P)
+SOUND := $(shell .venv/bin/python -c '' 2>/dev/null && echo yes)
+READY := $(shell test -n '$(SOUND)' && test "$$(cat .venv/.ready 2>/dev/null)" = '$(HERE)' && echo yes)
+RUNS := $(shell test -n '$(SOUND)' && test "$$(cat .venv/.runs 2>/dev/null)" = '$(HERE)' && echo yes)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench soak docs lock clean FORCE
@@ -19,12 +23,15 @@ help:  ## this list
 
 setup: .venv/.ready  ## the environment in .venv, from requirements.lock (the others do it by themselves)
 
-.venv/.ready: requirements.lock .ci/setup .ci/uv.lock packages/watchword/pyproject.toml packages/watchword-server/pyproject.toml $(if $(SOUND),,FORCE)
+.venv/.ready: requirements.lock $(MADE_FROM) $(if $(READY),,FORCE)
 	@.ci/setup
+
+.venv/.runs: requirements-run.lock $(MADE_FROM) $(if $(RUNS),,FORCE)
+	@.ci/setup run
 
 FORCE:
 
-run: .venv/.ready  ## the server with its playground on :8000 and a demonstration API on :8001
+run: .venv/.runs  ## the server with its playground on :8000 and a demonstration API on :8001
 	@$(PY) examples/demonstration/run.py
 
 # Two processes: what the smallest machine we care for has cores.
