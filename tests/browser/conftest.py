@@ -125,7 +125,8 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
                 process.wait()
 
 
-@pytest.fixture(scope="session")
+# One a file: as long as it lives, Playwright keeps an event loop running, in which no asynchronous test could run.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:

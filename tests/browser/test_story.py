@@ -92,7 +92,7 @@ def test_a_token_is_renewed_in_silence_and_the_family_grows(visit):
     expect(tab.find("#thread .bead.now")).to_have_attribute("data-generation", "1", timeout=PATIENCE)
     tab.token_state("live|late")
     assert tab.claim("jti") != first
-    expect(tab.find("#thread .bead")).to_have_count(2)
+    expect(tab.find("#thread button.bead")).to_have_count(2)
     expect(tab.find(".remark", has_text="Advance: generation 0 is spent")).to_have_count(1)
     tab.call("/api/profile", 200)
 

@@ -27,6 +27,7 @@ export function startAccount() {
 
 function show(now, before) {
   const live = now.status === "live";
+  document.body.dataset.session = now.status;
   byId("signed-in").hidden = !live;
   byId("signed-out").hidden = live;
   if (live) {

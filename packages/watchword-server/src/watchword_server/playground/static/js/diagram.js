@@ -10,6 +10,7 @@ const groups = new Map();
 const lines = s("g", {});
 let width = 0;
 let bookkeeping = false;
+let atEnd = true;
 
 export function startDiagram() {
   byId("diagram").append(lines);
@@ -21,16 +22,17 @@ export function startDiagram() {
   byId("clear").addEventListener("click", () => journal.clear());
   byId("bookkeeping").addEventListener("change", ({ target }) => {
     bookkeeping = target.checked;
-    lay({ follow: true });
+    lay();
   });
   byId("diagram").addEventListener("keydown", move);
+  byId("diagram-scroll").addEventListener("scroll", () => (atEnd = nearEnd()), { passive: true });
   new ResizeObserver(() => resize()).observe(byId("diagram-scroll"));
   resize();
 }
 
 function resize() {
   const now = byId("diagram").clientWidth || 600;
-  if (now === width) return;
+  if (now === width) return follow();
   width = now;
   const lanes = lanesAt(width);
   const names = width < 480 ? { browser: "Browser", server: "Auth server", api: "Demo API" }
@@ -42,16 +44,15 @@ function resize() {
     return name;
   }));
   for (const { entry, group } of groups.values()) draw(entry, group);
-  lay({ follow: true });
+  lay();
 }
 
 function add(entry) {
   const group = entry.kind === "remark" ? s("g", { class: "remark" }) : exchangeGroup(entry);
-  const atEnd = nearEnd();
   byId("diagram").append(group);
   groups.set(entry.id, { entry, group, height: 0 });
   draw(entry, group);
-  lay({ follow: atEnd });
+  lay();
 }
 
 function exchangeGroup(entry) {
@@ -80,9 +81,8 @@ function draw(entry, group) {
 function change(entry) {
   const kept = groups.get(entry.id);
   if (!kept) return;
-  const atEnd = nearEnd();
   draw(entry, kept.group);
-  lay({ follow: atEnd });
+  lay();
   if (inspected.value === entry) inspect(entry, kept.group, { again: true });
 }
 
@@ -90,7 +90,7 @@ function drop(entry) {
   groups.get(entry.id)?.group.remove();
   groups.delete(entry.id);
   if (inspected.value === entry) closeInspector();
-  lay({ follow: false });
+  lay();
 }
 
 function clear() {
@@ -102,7 +102,7 @@ function visible({ entry }) {
   return !entry.quiet || bookkeeping || entry.status === 0 || entry.status >= 500;
 }
 
-function lay({ follow }) {
+function lay() {
   const svg = byId("diagram");
   let y = 6;
   for (const kept of groups.values()) {
@@ -116,8 +116,13 @@ function lay({ follow }) {
   svg.setAttribute("height", y > 6 ? y + 14 : 0);
   byId("diagram-empty").hidden = y > 6;
   rove();
+  follow();
+}
+
+/** Stay with the newest, unless somebody has scrolled back or chosen one to read. */
+function follow() {
   const scroll = byId("diagram-scroll");
-  if (follow) scroll.scrollTop = scroll.scrollHeight;
+  if (atEnd && !inspected.value) scroll.scrollTop = scroll.scrollHeight;
 }
 
 function nearEnd() {

@@ -67,9 +67,9 @@ export function spoken({ method, path, to, as, status, ms, count }) {
 
 /** Fill `group` with a remark broken into lines; returns the height it takes. */
 export function drawRemark(group, entry, width) {
-  const lines = broken(entry.text, Math.floor((width - 40) / 6.6));
+  const lines = broken(entry.text, Math.floor((width - 40) / 6.2));
   const height = lines.length * LINE + 12;
-  const wide = Math.min(width - 8, Math.max(...lines.map((line) => line.length)) * 6.6 + 28);
+  const wide = Math.min(width - 8, Math.max(...lines.map((line) => line.length)) * 6.2 + 28);
   group.dataset.tone = entry.tone;
   group.replaceChildren(
     s("rect", { x: (width - wide) / 2, y: 5, width: wide, height }),

@@ -3,6 +3,8 @@
 import { Cell } from "./cell.js";
 import { byId, h } from "./dom.js";
 import { family } from "./family.js";
+import { isLive, session } from "./session.js";
+import { dueAt } from "./silent.js";
 import { ago, clock, span } from "./words.js";
 
 const SHOWN = 12;
@@ -35,10 +37,12 @@ function show(now) {
   thread.replaceChildren(...[
     from ? h("li", { class: "more" }, `+${from}`) : null,
     ...now.beads.slice(from).map((bead) => item(bead, now, grown && bead.generation === now.generation)),
+    now.dead ? null : next(now),
   ].filter(Boolean));
   if (focused !== undefined) thread.querySelector(`[data-generation="${focused}"]`)?.focus();
   if (grown || drawn.sid !== now.sid) thread.scrollLeft = thread.scrollWidth;
   drawn = { sid: now.sid, generation: now.generation };
+  countdown();
 }
 
 function item(bead, now, isNew) {
@@ -55,7 +59,21 @@ function item(bead, now, isNew) {
   return h("li", { class: isNew ? "tied" : null }, button);
 }
 
+/** The bead that is to come, with the time until the silent refresh that ties it. */
+function next(now) {
+  return h("li", { class: "next", "aria-hidden": "true" },
+    h("span", { class: "bead" }, h("i", {}, String(now.generation + 1)), h("span", { class: "when" }, h("b", {}, "next"), h("span", { id: "next-when" }))));
+}
+
+function countdown() {
+  const line = document.getElementById("next-when");
+  if (!line || !isLive()) return;
+  const { token, silent } = session.value;
+  line.textContent = silent ? `in ${span(dueAt(token) - Date.now() + 999)}` : "when asked";
+}
+
 function facts(now) {
+  countdown();
   const line = byId("family-facts");
   const text = !now ? "" : now.dead || now.revoked_at
     ? "Cut off. It never comes back."

@@ -58,10 +58,12 @@ async function finish(one, device) {
   const raw = one.current ? session.value.token.raw : device?.raw;
   const answer = await withToken("DELETE", `/auth/sessions/${encodeURIComponent(one.sid)}`);
   if (!answer.ok) return result(line, explanation(answer), "bad");
+  // The clock runs from the answer on: first ask the API, then tidy up.
+  const asking = raw && untilRefused(raw, one.current ? undefined : "second device");
   if (one.current) ended("ended here");
-  else await load();
+  else await load({ quiet: true });
   if (!raw) return result(line, "Ended. Its tokens are dead wherever they are.");
-  const found = await untilRefused(raw, one.current ? undefined : "second device");
+  const found = await asking;
   const text = obituary(found, one.current ? "your access token" : "the second device's access token");
   journal.remark(text, found ? "good" : "warn");
   result(line, `Ended. ${text}`, found ? "good" : "bad");

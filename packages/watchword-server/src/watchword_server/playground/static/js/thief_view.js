@@ -10,10 +10,10 @@ import { ended, isLive, learnWho, refresh, session } from "./session.js";
 
 const INTRO = "A thief copies a refresh token and shows it later. Once you are logged in, choose a generation on the thread and replay it.";
 const FATES = {
-  living: "This is the living token. Shown from your own browser, the server cannot tell the thief from you; so it takes it, and notices when you both go on.",
-  repeat: "One behind, moments after the rotation: an honest client whose answer got lost does the same. It is answered again.",
-  odd: "One behind and late: odd, but a phone that slept does it too. It is answered with a signal; too many of them end the family.",
-  reuse: "Two or more behind. No honest client ever sends this, whatever got lost, so it is proof of theft: the family dies.",
+  living: "Generation N is the living token. Shown from your own browser, the server cannot tell the thief from you; so it takes it, and notices when you both go on.",
+  repeat: "Generation N is one behind, moments after the rotation: an honest client whose answer got lost does the same. It is answered again.",
+  odd: "Generation N is one behind and late: odd, but a phone that slept does it too. It is answered with a signal; too many of them end the family.",
+  reuse: "Generation N is two or more behind. No honest client ever sends this, whatever got lost, so it is proof of theft: the family dies.",
 };
 let ageing = false;
 
@@ -50,7 +50,7 @@ function show() {
   byId("age").disabled = !live;
   byId("age").textContent = ageing ? `Stop · ${remaining()} s` : "Age it to generation 2";
   byId("age").setAttribute("aria-pressed", String(ageing));
-  const text = generation !== null ? FATES[fateOf(generation)]
+  const text = generation !== null ? FATES[fateOf(generation)].replace("N", generation)
     : now?.dead ? "The family is dead. Log in again to begin another."
     : live ? `Choose a generation on the thread. A replay is proof once the token is two behind; the family is at generation ${now.generation}.` : INTRO;
   if (byId("thief-text").textContent !== text) byId("thief-text").textContent = text;
