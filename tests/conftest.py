@@ -96,6 +96,14 @@ class PostgresCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresCluster]:
+    """A PostgreSQL for one test alone, as durable as it is by default; the test may kill it."""
+    cluster = PostgresCluster()
+    yield cluster
+    cluster.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of a server: the one in WATCHWORD_TEST_POSTGRES_DSN, else one of this test process's own."""

@@ -29,6 +29,14 @@ async def test_a_fresh_log_is_empty_with_a_random_epoch(store):
     assert (again.entries, again.cursor, again.more, again.snapshot) == ((), head, False, False)
 
 
+async def test_a_cursor_at_the_start_of_the_log_is_known_for_good(store, sample):
+    start = await store.head()
+    await cut(store, sample, "token", "a")
+    await cut(store, sample, "token", "b")
+    batch = await store.cut_offs_after(start, limit=9)
+    assert ([entry.value for entry in batch.entries], batch.snapshot) == (["a", "b"], False)
+
+
 async def test_an_entry_lives_as_long_as_the_longest_lived_token_and_leeway(store, sample, store_clock):
     now = store_clock.now()
     assert (await cut(store, sample, "token", "a")).expires_at == now + UNDECLARED_LIFETIME + LEEWAY

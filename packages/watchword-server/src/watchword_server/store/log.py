@@ -23,6 +23,9 @@ ABSOLUTE_AXES: Final[frozenset[Axis]] = frozenset({"token", "session", "family",
 SHARED_AXES: Final[frozenset[Axis]] = frozenset({"client", "tenant", "everything"})
 """Axes of family cut-offs kept in a table of their own; the account's is in its row."""
 
+START: Final = bytes(32)
+"""The chain of a log without entries; a cursor there is known for good."""
+
 _CHAIN: Final = re.compile(r"[0-9a-f]{64}")
 _EPOCH: Final = re.compile(r"[0-9a-f]{32}")
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 
-from watchword_server.store.log import known_form, require_axis, require_lifetime
+from watchword_server.store.log import START, known_form, require_axis, require_lifetime
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.postgres_sessions import PostgresFamilies
 from watchword_server.store.records import (
@@ -35,6 +35,7 @@ h AS MATERIALIZED (
     SELECT epoch, position, chain, CASE
         WHEN $2::text IS DISTINCT FROM epoch OR $3::bigint > position THEN false
         WHEN $3 = position THEN chain = $4::bytea
+        WHEN $3 = 0 THEN $4 = $6::bytea
         ELSE EXISTS (SELECT 1 FROM revocations r WHERE r.position = $3 AND r.chain = $4) END AS known
     FROM revocation_head
 )
@@ -92,7 +93,7 @@ class PostgresRevocations(PostgresFamilies):
         place: tuple[str | None, int, bytes] = (None, 0, b"")
         if cursor is not None and known_form(cursor):
             place = (cursor.epoch, cursor.position, bytes.fromhex(cursor.chain))
-        rows = await self._rows(_PAGE, self._now(), *place, most + 1)
+        rows = await self._rows(_PAGE, self._now(), *place, most + 1, START)
         if not rows:
             raise StoreUnavailable("PostgreSQL: the log has no head")
         epoch, position, chain, known, now = rows[0][:5]

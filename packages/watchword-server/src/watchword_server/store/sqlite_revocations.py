@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from watchword_server.store.log import SHARED_AXES, known_form, require_axis, require_lifetime
+from watchword_server.store.log import SHARED_AXES, START, known_form, require_axis, require_lifetime
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.records import AuditEvent, Axis, Cursor, CutOff, CutOffBatch
 from watchword_server.store.rows import Row, cut_off_of
@@ -124,5 +124,7 @@ def _known(connection: sqlite3.Connection, cursor: Cursor, head: Cursor) -> bool
     """Whether the cursor is a place of this log: its position is there and the chain up to it is the same."""
     if cursor.epoch != head.epoch or cursor.position >= head.position:
         return cursor == head
+    if cursor.position == 0:
+        return cursor.chain == START.hex()
     row = connection.execute("SELECT chain FROM revocations WHERE position = ?", (cursor.position,)).fetchone()
     return row is not None and row[0].hex() == cursor.chain
