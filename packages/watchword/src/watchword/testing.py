@@ -96,17 +96,17 @@ class FakeIssuer:
         self.audience = audience
         self.clock: Clock = FakeClock() if clock is None else clock
         self.lifetime = lifetime
-        self.view = RevocationView(clock=self.clock)
+        self.view: RevocationView = RevocationView(clock=self.clock)
         """What its verifiers look into."""
         self._algorithm = algorithm
         self._cut_offs: list[tuple[CutOff, float]] = []
         self._jti = 0
-        self.key = Key.generate(algorithm)
-        self.keys = KeySet([self.key])
+        self.key: Key = Key.generate(algorithm)
+        self.keys: KeySet = KeySet([self.key])
         """Published now; assign another set to publish it instead."""
         self.feed_token: str | None = None
         """The credential the feed asks for, if any."""
-        self.transport = FakeTransport(
+        self.transport: FakeTransport = FakeTransport(
             {
                 f"{issuer}/.well-known/openid-configuration": self._metadata,
                 f"{issuer}/jwks": self._jwks,

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import Security
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.openapi.models import SecurityBase as SecurityBaseModel
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
@@ -49,9 +50,9 @@ class BearerAuth(SecurityBase):
         ``realm`` and ``resource_metadata`` (a URL, RFC 9728) go into challenges; ``scheme_name`` and ``description``
         into OpenAPI.
         """
-        self.model = HTTPBearerModel(bearerFormat="JWT", description=description)
-        self.scheme_name = scheme_name
-        self.optional = _OptionalBearerAuth(self)
+        self.model: SecurityBaseModel = HTTPBearerModel(bearerFormat="JWT", description=description)
+        self.scheme_name: str = scheme_name
+        self.optional: _OptionalBearerAuth = _OptionalBearerAuth(self)
         """The same for routes that are open to all: None without credentials. Bad credentials are refused all the same,
         and so are good ones without the scopes named."""
         self._verifier = verifier
@@ -111,8 +112,8 @@ class _OptionalBearerAuth(SecurityBase):
     """`BearerAuth` for routes that are open to all; see there."""
 
     def __init__(self, required: BearerAuth) -> None:
-        self.model = required.model
-        self.scheme_name = required.scheme_name
+        self.model: SecurityBaseModel = required.model
+        self.scheme_name: str = required.scheme_name
         self._required = required
 
     async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken | None:

@@ -42,8 +42,8 @@ class OAuthError(Exception):
     """
 
     def __init__(self, code: ErrorCode, description: str, *, detail: str | None = None) -> None:
-        self.code = ErrorCode(code)
-        self.description = plain_text(description)
+        self.code: ErrorCode = ErrorCode(code)
+        self.description: str = plain_text(description)
         self.detail = detail
         super().__init__(self.code.value, self.description)
 

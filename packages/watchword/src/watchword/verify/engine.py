@@ -78,7 +78,9 @@ class Engine:
         Raises: ValueError or TransportError for settings that cannot be.
         Does not start anything: that is for `start`, or the first token.
         """
-        self.policy = Policy(issuer, audience, algorithms=algorithms, leeway=leeway, required_claims=required_claims)
+        self.policy: Policy = Policy(
+            issuer, audience, algorithms=algorithms, leeway=leeway, required_claims=required_claims
+        )
         self._clock = clock
         self._wall, self._monotonic = clock.now, clock.monotonic
         self.timeout = timeout

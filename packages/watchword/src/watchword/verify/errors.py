@@ -77,8 +77,8 @@ class TokenRejected(Exception):  # noqa: N818 - a finding about the token, not a
     """
 
     def __init__(self, reason: RejectionReason, description: str | None = None, *, scope: tuple[str, ...] = ()) -> None:
-        self.reason = RejectionReason(reason)
-        self.description = DESCRIPTIONS[self.reason] if description is None else description
+        self.reason: RejectionReason = RejectionReason(reason)
+        self.description: str = DESCRIPTIONS[self.reason] if description is None else description
         self.scope = scope
         super().__init__(self.reason.value, self.description)
 

@@ -92,12 +92,14 @@ class Feed:
     def __init__(self, settings: Revocations, *, url: str, transport: Transport, clock: Clock, leeway: float) -> None:
         """Prepare it for the feed at ``url``; ``leeway`` is how long the verifier accepts tokens beyond ``exp``."""
         self.settings = settings
-        self.view = RevocationView(clock=clock, max_entries=settings.max_entries, grace=max(_GRACE_SECONDS, 2 * leeway))
-        self.freshness = Freshness(clock, settings.max_staleness)
-        self.background = Background("watchword-revocations", self.step, after_fork=self.freshness.doubt)
+        self.view: RevocationView = RevocationView(
+            clock=clock, max_entries=settings.max_entries, grace=max(_GRACE_SECONDS, 2 * leeway)
+        )
+        self.freshness: Freshness = Freshness(clock, settings.max_staleness)
+        self.background: Background = Background("watchword-revocations", self.step, after_fork=self.freshness.doubt)
         self.error: str | None = None
         """Why the last poll failed; None if it did not."""
-        self.polled = False
+        self.polled: bool = False
         """Whether a poll has ended, well or badly."""
         self._url = url
         self._transport = transport

@@ -31,11 +31,11 @@ class Freshness:
     def __init__(self, clock: Clock, max_staleness: float) -> None:
         self._clock = clock
         self._asked: Instant | None = None
-        self.max_staleness = max_staleness
+        self.max_staleness: float = max_staleness
         """Seconds after which the view must not be relied upon."""
-        self.until = -math.inf
+        self.until: float = -math.inf
         """Reading of the monotonic clock before which the view is fresh for certain, if `until_wall` agrees."""
-        self.until_wall = -math.inf
+        self.until_wall: float = -math.inf
 
     def instant(self) -> Instant:
         """Now; to be read just before a question leaves."""

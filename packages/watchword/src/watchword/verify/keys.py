@@ -97,7 +97,7 @@ class RemoteKeys:
         self._body = b""
         self._fetched = -math.inf
         self._tried = -math.inf
-        self.background = Background("watchword-keys", self.step)
+        self.background: Background = Background("watchword-keys", self.step)
         self.error: str | None = None
         """Why the last fetch failed; None if it did not."""
 

@@ -118,9 +118,9 @@ class RevocationView:
         self._keys = self._ends["key"].until
         self._accounts, self._clients = self._up_to["account"], self._up_to["client"]
         self._tenants, self._everything = self._up_to["tenant"], self._up_to["everything"]
-        self.version = 0
+        self.version: int = 0
         """Grows with every change that could kill a token; never goes back."""
-        self.full = False
+        self.full: bool = False
         """Whether cut-offs had to be left out for want of room. Then the view must not be trusted."""
 
     def __len__(self) -> int:
