@@ -89,10 +89,10 @@ function onSubmit(form, send) {
 /** One line an error; the fields that are named are marked, and the first of them gets the focus. */
 function showErrors(form, answer) {
   const errors = answer.ok ? [] : (answer.body?.errors ?? []);
-  const named = errors.map((error) => String(error.field ?? error.pointer ?? "").replace(/^.*\//, ""));
+  const named = errors.map((error) => String(error.field));
   const line = form.querySelector(".error");
   line.hidden = answer.ok;
-  line.textContent = answer.ok ? "" : errors.map((error) => error.detail ?? error.message).filter(Boolean).join("\n") || explanation(answer);
+  line.textContent = answer.ok ? "" : errors.map(sentence).join("\n") || explanation(answer);
   let first = null;
   for (const input of form.querySelectorAll("input")) {
     const wrong = named.includes(input.name);
@@ -101,4 +101,10 @@ function showErrors(form, answer) {
     if (wrong) input.setAttribute("aria-invalid", "true");
   }
   first?.focus();
+}
+
+/** "Password must have at least 8 characters." */
+function sentence({ field, detail }) {
+  const text = `${field} ${detail}`.trim();
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }

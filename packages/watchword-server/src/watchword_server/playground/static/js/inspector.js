@@ -19,6 +19,7 @@ export function inspect(entry, from, { again = false } = {}) {
   panel.hidden = false;
   if (!again) {
     panel.scrollTop = 0;
+    panel.scrollIntoView({ block: "nearest" });
     from.scrollIntoView({ block: "nearest" });
   }
 }

@@ -20,7 +20,10 @@ let ageing = false;
 export function startThief() {
   family.watch(show);
   chosen.watch(show);
-  session.watch(show);
+  session.watch((now, before) => {
+    if (now.status === "live" && before.status !== "live") result(byId("thief-result"), "");
+    show();
+  });
   setInterval(show, 1000);
   onPress(byId("replay"), () => play(target()));
   byId("age").addEventListener("click", () => {
