@@ -59,15 +59,18 @@ class Settings:
         )
 
 
-def application(settings: Settings) -> FastAPI:
-    # One verifier for the whole process. Leeway: one machine has one clock. The feed is asked ten times a second rather
-    # than once, so that in the playground "at once" looks like it.
-    verifier = Verifier(
+def verifier_for(settings: Settings) -> Verifier:
+    """One for the whole process: it keeps keys and revocations at hand, and verifies without a question to anyone."""
+    return Verifier(
         settings.issuer,
         settings.audience,
-        leeway=0,
+        leeway=0,  # one machine has one clock
+        # Ten questions a second rather than one, so that in the playground "at once" looks like it.
         revocations=Revocations(token=settings.feed_token, poll_interval=0.1),
     )
+
+
+def application(verifier: Verifier, origins: list[str]) -> FastAPI:
     auth = BearerAuth(verifier)
 
     @contextlib.asynccontextmanager
@@ -78,7 +81,7 @@ def application(settings: Settings) -> FastAPI:
     app = FastAPI(title="Watchword demonstration", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=settings.origins,
+        allow_origins=origins,
         allow_headers=["Authorization"],
         expose_headers=["WWW-Authenticate", "Retry-After"],
     )
@@ -120,7 +123,9 @@ def main() -> int:
     # uvicorn finishes the running requests, then raises the signal again; to stop when asked is no failure.
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: sys.exit(0))
-    config = uvicorn.Config(application(settings), log_level="warning", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        application(verifier_for(settings), settings.origins), log_level="warning", timeout_graceful_shutdown=5
+    )
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 
