@@ -106,7 +106,7 @@ def test_a_session_ended_at_the_command_line_is_refused_by_the_running_server(ho
 def test_the_server_process_imports_no_command_line_library() -> None:
     program = "import sys, watchword_server.process, watchword_server.serving; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    for library in ("typer", "click", "watchword_server.cli"):
+    for library in ("typer", "rich", "click", "watchword_server.cli"):
         assert f"'{library}'" not in loaded
 
 
