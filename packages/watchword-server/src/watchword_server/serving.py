@@ -96,7 +96,9 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     ]
     if settings.playground.enabled:
         routes += _playground(services)
-    return RequestDurations(protect(_Routes(routes), settings, public=PUBLIC_PATHS, clock=services.clock), services.metrics)
+    return RequestDurations(
+        protect(_Routes(routes), settings, public=PUBLIC_PATHS, clock=services.clock), services.metrics
+    )
 
 
 class _Routes:

@@ -191,9 +191,9 @@ class Signer:
         if name is None or sign is None:
             raise JoseError(Reason.KEY_MISMATCH, "the key cannot sign with this algorithm")
         encoded = encode_header(name, kid=key.kid, typ=typ, header=header)
-        self.key = key
-        self.algorithm = name
-        self.header = read_header(encoded).parameters
+        self.key: Key = key
+        self.algorithm: str = name
+        self.header: Mapping[str, Any] = read_header(encoded).parameters
         self._prefix = encoded + b"."
         self._sign = sign
 
