@@ -355,3 +355,15 @@ async def test_state_follows_families_and_not_refreshes(world: Any) -> None:
         world.clock.advance(600)
         session.token = granted(await world.server.refresh(session.token)).refresh_token
     assert (await world.store.figures()).rows == before
+
+
+async def test_any_authentic_token_tells_its_family_for_logging_out_and_a_forged_one_tells_nothing(world: Any) -> None:
+    session, other = await world.open(), await world.open()
+    row = await session.row()
+    for generation in (0, 3):
+        owner = await world.server.rotation.owner(await session.token_of(generation))
+        assert owner == row
+    forged = session.token.rpartition(".")[0] + "." + other.token.rpartition(".")[2]
+    for text in (forged, "", session.token + "\n", session.token.replace(session.family, "nobody")):
+        assert await world.server.rotation.owner(text) is None
+    assert await session.row() == row

@@ -14,13 +14,10 @@ from watchword.jose import base64url
 
 from watchword_server.store.port import Families, StoreUnavailable
 from watchword_server.store.records import (
-    AuditEvent,
     Delivery,
     Family,
     FamilyView,
     NewFamily,
-    NewNotice,
-    Origin,
     Record,
 )
 from watchword_server.tokens import refresh_token
@@ -36,10 +33,13 @@ from watchword_server.tokens.refresh import (
     Stay,
     decide,
 )
+from watchword_server.tokens.refresh_request import REPEATED, RESTORED, REUSED, RefreshRequest
 from watchword_server.tokens.refresh_token import RefreshToken
 
+__all__ = ["FateName", "MacKeys", "NewRefreshFamily", "RefreshRequest", "Refreshed", "Refused", "Rotation"]
+
 _ATTEMPTS: Final = 5
-"""Each lost race means that the row has moved; a request can lose one advance and one mark, so five never run out."""
+"""Each lost race means that the row has moved: an advance, a mark and a cut-off can be lost once each, then it is dead."""
 _ID_BYTES: Final = 16
 _SALT_BYTES: Final = 16
 
@@ -62,30 +62,6 @@ class MacKeys(Protocol):
     async def look_again(self) -> None:
         """See what other processes did to the ring, at most about once a second."""
         ...
-
-
-class RefreshRequest(Record, frozen=True):
-    """A refresh as it came in, its client already authenticated and its proof of possession already checked."""
-
-    token: str
-    client_id: str
-    """The client as authenticated, or as a public client names itself."""
-    device_kind: str
-    """User-agent family and platform, such as ``firefox/linux``."""
-    place: str
-    origin: Origin
-    proof: str | None = None
-    """Thumbprint of the key, certificate or confidential client whose possession this very request has shown."""
-    scope: tuple[str, ...] | None = None
-    """A part of the granted scope (RFC 6749 §6); None: all of it."""
-    confirmation: Mapping[str, str] | None = None
-    """The `cnf` of the access token, for a token bound to a key."""
-    rules: Rules | None = None
-    """Those of the client's profile; None: the installation's."""
-
-    def __repr__(self) -> str:
-        """Without the token."""
-        return f"RefreshRequest({self.token[:5]}…, client_id={self.client_id!r})"
 
 
 class Refreshed(Record, frozen=True):
@@ -237,8 +213,8 @@ class Rotation:
                 return await self._families.mark_odd(
                     view.family.id,
                     generation=view.family.generation,
-                    audit=_audit("refresh.repeated", view.family, request, reason=odd.kind.value, presented=None),
-                    notice=NewNotice(kind="refresh.repeated", detail=_parties(view.family, request)),
+                    audit=request.audit(REPEATED, view.family, reason=odd.kind.value),
+                    notice=request.notice(REPEATED, view.family),
                 )
             case _:
                 return True
@@ -259,16 +235,29 @@ class Rotation:
         process ended the family first: then it is decided again, and refused for that.
         """
         if reason.ends_family:
-            event = "refresh.reused" if reason is Reason.REUSE else "refresh.restored"
+            event = REUSED if reason is Reason.REUSE else RESTORED
             ended = await self._families.revoke_family(
                 view.family.id,
                 reason=reason.value,
-                audit=_audit(event, view.family, request, reason=reason.value, presented=token.generation),
-                notice=NewNotice(kind=event, detail=_parties(view.family, request)),
+                audit=request.audit(event, view.family, reason=reason.value, presented=token.generation),
+                notice=request.notice(event, view.family),
             )
             if not ended:
                 return None
         return Refused(reason=reason, view=view)
+
+    async def owner(self, presented: str) -> Family | None:
+        """The family a refresh token belongs to, whichever of its generations it is and whether it is still good; None
+        for a text that is not an authentic token of a family on record. For logging out, which any of them may.
+
+        Does not change anything.
+        """
+        token = refresh_token.parse(presented)
+        secret = None if token is None else await self._secret(token.key_id)
+        view = None if token is None or secret is None else await self._families.family(token.family_id)
+        if token is None or secret is None or view is None or token.key_id != view.family.key_id:
+            return None
+        return view.family if token.is_authentic(secret, view.family.salt) else None
 
     async def _secret(self, key_id: str) -> bytes | None:
         secret = self._mac_keys.mac_secret(key_id)
@@ -295,25 +284,3 @@ def _granted(
         odd=fate.odd if isinstance(fate, Repeat) else None,
         view=view,
     )
-
-
-def _audit(event: str, family: Family, request: RefreshRequest, *, reason: str, presented: int | None) -> AuditEvent:
-    detail = _parties(family, request)
-    detail["family"] = family.id
-    detail["generation"] = str(family.generation)
-    if presented is not None:
-        detail["presented_generation"] = str(presented)
-    return AuditEvent(
-        event=event,
-        origin=request.origin,
-        account_id=family.account_id,
-        sid=family.sid,
-        client_id=family.client_id,
-        reason=reason,
-        detail=detail,
-    )
-
-
-def _parties(family: Family, request: RefreshRequest) -> dict[str, str]:
-    """Who rotated last and who came now: a person reads this and knows one of the two."""
-    return {"rotated_by": family.device_kind, "presented_by": request.device_kind, "place": request.place}
