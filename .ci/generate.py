@@ -25,12 +25,23 @@ def main() -> int:
         return generate(folder, check="--check" in sys.argv[1:])
 
 
+def made_by(module: str, folder: str) -> str:
+    draft = Path(folder) / "page.md"
+    subprocess.run([sys.executable, "-m", module, str(draft)], cwd=ROOT, check=True)
+    return draft.read_text()
+
+
+def list_of_decisions() -> str:
+    head = "# Decisions\n\nWhat shapes the whole, each with its context and its price.\n\n"
+    files = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    return head + "".join(f"- [{file.read_text().partition(chr(10))[0][2:]}]({file.name})\n" for file in files)
+
+
 def generate(folder: str, *, check: bool) -> int:
     stale = []
-    for page, module in PAGES.items():
-        draft = Path(folder) / "page.md"
-        subprocess.run([sys.executable, "-m", module, str(draft)], cwd=ROOT, check=True)
-        text = draft.read_text()
+    pages = {page: made_by(module, folder) for page, module in PAGES.items()}
+    pages["docs/decisions/index.md"] = list_of_decisions()
+    for page, text in pages.items():
         path = ROOT / page
         if path.exists() and path.read_text() == text:
             continue
