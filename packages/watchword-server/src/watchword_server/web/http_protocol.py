@@ -1,4 +1,4 @@
-"""The HTTP/1.1 protocol of uvicorn with the limits it lacks: size and time of the request head, no trailers.
+"""The HTTP/1.1 protocol of uvicorn with the limits it lacks: size and time of what is no body, requests sent ahead.
 
 Does not limit bodies (web/body.py does) nor the number of connections (uvicorn's limit_concurrency does).
 """
@@ -11,22 +11,30 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Request line and header fields together; more is answered 431."""
+"""Request line and header fields together, more is answered 431; also chunk extensions and trailers after the last octet
+of a body, where the connection is closed.
+"""
 MAX_HEADERS = 100
 HEAD_DEADLINE = 10.0
-"""Seconds from the first byte of a request (or from connecting) until its head must be complete."""
+"""Seconds from the first byte of a request (or from connecting) until its head must be complete; and from the answer
+until the rest of a body that nobody waited for must be in.
+"""
+MAX_AHEAD = 8
+"""Requests that one connection may send before the earlier ones are answered (RFC 9112 §9.3.2)."""
 
 
 class GuardedHttpProtocol(HttpToolsProtocol):
-    """Refuses heads that are too big or too slow, and drops trailer fields.
+    """Refuses heads that are too big or too slow, drops trailer fields, and closes on whoever sends without being read.
 
-    Without it one connection may send header bytes for ever (the parser keeps an unfinished field whole), hold a socket
-    open with a byte a minute, or append fields to a request that was already judged by its headers.
+    Without it one connection may send fields for ever, of head or trailer (the parser keeps an unfinished one whole),
+    hold a socket open with a byte a minute, append fields to a request that was already judged by its headers, or queue
+    small requests faster than they are answered, each hundreds of times its size in memory.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0
+        self._overhead = 0
+        """Octets since the last one of a body, or since the last request was complete."""
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -39,12 +47,11 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            if self._deadline is None:
-                self._arm()
-            self._head_bytes += len(data)
+        if self._in_head and self._deadline is None:
+            self._arm()
+        self._overhead += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+        if self._overhead > MAX_HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -57,20 +64,31 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_bytes = 0
+        self._overhead = 0
         self._disarm()
+        if len(self.pipeline) >= MAX_AHEAD:
+            # uvicorn stops reading while requests wait, and reads on after each answer: that alone is no bound.
+            self.transport.close()
         if not self.transport.is_closing():
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if self.cycle is not None:
+        self._overhead = 0
+        # Once a request was refused, what follows belongs to none: the cycle held is that of the request before.
+        if self.cycle is not None and not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
-        if self.cycle is not None:
+        self._overhead = 0
+        self._disarm()
+        if self.cycle is not None and not self.transport.is_closing():
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._in_head and self.cycle.response_complete and self._deadline is None:
+            self._arm()
 
     def _arm(self) -> None:
         self._deadline = self.loop.call_later(HEAD_DEADLINE, self._refuse, b"408 Request Timeout")
@@ -84,5 +102,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._disarm()
         if self.transport is None or self.transport.is_closing():
             return
-        self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        # Only where an answer is due to this very request: else it would be taken for that to another one.
+        if self._in_head and (self.cycle is None or self.cycle.response_complete):
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
