@@ -367,3 +367,24 @@ async def test_any_authentic_token_tells_its_family_for_logging_out_and_a_forged
     for text in (forged, "", session.token + "\n", session.token.replace(session.family, "nobody")):
         assert await world.server.rotation.owner(text) is None
     assert await session.row() == row
+
+
+async def test_after_logins_refreshes_and_logouts_the_rows_are_back_where_they_were(world: Any) -> None:
+    async def rows() -> dict[str, int]:
+        counted = (await world.store.figures()).rows
+        return {table: counted[table] for table in ("sessions", "families", "revocations")}
+
+    await world.store.declare_lifetime("access_token", 600)
+    for round_ in range(2):
+        for _ in range(10):
+            session = await world.open()
+            world.clock.advance(31)
+            granted(await world.server.refresh(session.token))
+            await world.store.end_session(session.sid, account_id=None, reason="logout", audit=AUDIT)
+        world.clock.advance(60 * DAY)
+        while (await world.store.sweep(limit=100, retention=DAY)).more:
+            pass
+        if round_ == 0:
+            first = await rows()
+    assert await rows() == first
+    assert (first["sessions"], first["families"]) == (0, 0)
