@@ -301,6 +301,27 @@ def test_tokens_of_a_key_that_is_published_no_longer_are_forgotten(shell, issuer
     assert reason(shell, verifier, raw) is R.UNKNOWN_KEY
 
 
+def test_a_token_verified_while_its_key_is_withdrawn_is_not_remembered(issuer, clock):
+    verifier = SyncVerifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
+    verifier.start()
+    raw = issuer.token()
+    current = verifier._keys.current
+
+    def withdrawn_meanwhile():
+        keys = current()
+        issuer.rotate()
+        issuer.keys = KeySet([issuer.key])
+        verifier._keys.step()
+        return keys
+
+    verifier._keys.current = withdrawn_meanwhile
+    assert verifier.verify_now(raw), "it was good when it was looked at"
+    verifier._keys.current = current
+    with pytest.raises(TokenRejected):
+        verifier.verify_now(raw)
+    verifier.close()
+
+
 def test_static_keys_ask_nobody(shell, issuer):
     verifier = shell.make(issuer, keys=issuer.keys)
     assert shell.verify(verifier, issuer.token())

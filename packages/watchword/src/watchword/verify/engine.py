@@ -85,6 +85,7 @@ class Engine:
         self._wall, self._monotonic = clock.now, clock.monotonic
         self.timeout = timeout
         self._transport = HttpTransport() if transport is None else transport
+        self._cache_size = cache_size
         self._seen = SeenTokens(cache_size)
         self._keys: KeySource
         if isinstance(keys, KeySet):
@@ -100,7 +101,7 @@ class Engine:
                 clock=clock,
                 jwks_uri=jwks_uri,
                 timeout=timeout,
-                on_removal=self._seen.clear,
+                on_removal=self._forget_all,
             )
         self._feed: Feed | None = None
         if isinstance(revocations, Revocations):
@@ -136,11 +137,12 @@ class Engine:
             if (
                 not begins <= now < ends
                 or issuer_now >= ends
-                # Fresh first, version after it: a view renewed between the two may hold this token.
                 or (freshness is not None and (monotonic >= freshness.until or now >= freshness.until_wall))
-                or (self._view is not None and version != self._view.version)
             ):
                 self._check_again(raw, seen)
+            # After the age, never before it: a view renewed between the two may hold this token.
+            elif self._view is not None and version != self._view.version:
+                self._look_up_again(raw, seen, self._view)
         if scopes or roles:
             check_privileges(token, scopes, roles)
         return token
@@ -165,54 +167,65 @@ class Engine:
             cached_tokens=len(self._seen),
         )
 
+    def _forget_all(self) -> None:
+        self._seen = SeenTokens(self._cache_size)
+
     def _now(self) -> EpochSeconds:
         """The wall clock, unless the issuer's clock is known to be further.
 
         A token issued at ``iat`` proves that it was ``iat`` at the issuer. Counted on from there by the monotonic
         clock, this keeps what has expired expired when the wall clock is set back: its cut-offs may be pruned already.
         """
-        return max(self._wall(), self._monotonic() + self._issuer_offset)
+        now, issuer_now = self._wall(), self._monotonic() + self._issuer_offset
+        return max(issuer_now, now)
 
     def _verify_unseen(self, raw: str) -> AccessToken:
-        seen = self._seen.find_older(raw)
+        # The memory before the keys: if one of them is withdrawn meanwhile, a new memory was begun, and what was
+        # verified with the old keys is not remembered.
+        memory = self._seen
+        seen = memory.find_older(raw)
         if seen is not None:
             self._check_again(raw, seen)
-            return seen.token
+            return seen[0]
         keys = self._keys.current()
+        now, monotonic = self._wall(), self._monotonic()
         try:
-            token = check_access_token(raw, keys, self.policy, self._now())
+            token = check_access_token(raw, keys, self.policy, max(now, monotonic + self._issuer_offset))
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.UNKNOWN_KEY:
                 raise _UnknownKey(keys) from None
             raise
-        self._issuer_offset = max(self._issuer_offset, token.iat - self._monotonic())
+        # It is at least ``iat`` at the issuer: see `_now`.
+        self._issuer_offset = max(self._issuer_offset, token.iat - monotonic)
+        version = 0 if self._view is None else self._check_revocation(token, self._view)
         leeway = self.policy.leeway
         begins = token.iat if token.nbf is None else max(token.iat, token.nbf)
-        seen = Seen(token, begins - leeway, token.exp + leeway, self._check_revocation(token))
-        self._seen.put(raw, seen)
-        if self._at_hand() is not keys:
-            self._seen.forget(raw)  # keys changed meanwhile, and the memory may have been cleared before this came in
+        memory.put(raw, (token, begins - leeway, token.exp + leeway, version))
         return token
 
     def _check_again(self, raw: str, seen: Seen) -> None:
+        token, begins, ends, version = seen
         now = self._now()
-        reason = None
-        if now >= seen.ends:
-            reason = RejectionReason.EXPIRED
-        elif now < seen.begins:
-            reason = RejectionReason.NOT_YET_VALID
-        if reason is not None:
+        if not begins <= now < ends:
             self._seen.forget(raw)
-            raise TokenRejected(reason)
-        version = self._check_revocation(seen.token)
-        if version != seen.version:
-            self._seen.put(raw, seen._replace(version=version))
+            raise TokenRejected(RejectionReason.EXPIRED if now >= ends else RejectionReason.NOT_YET_VALID)
+        if self._view is not None and (newer := self._check_revocation(token, self._view)) != version:
+            self._seen.put(raw, (token, begins, ends, newer))
 
-    def _check_revocation(self, token: AccessToken) -> int:
+    def _look_up_again(self, raw: str, seen: Seen, view: RevocationView) -> None:
+        """What a token seen before needs when nothing has changed but the view."""
+        version = view.version  # before the look-up: see `_check_revocation`
+        if view.full:
+            self._check_again(raw, seen)
+            return
+        token, begins, ends, _ = seen
+        if view.kills(token) is not None:
+            raise TokenRejected(RejectionReason.REVOKED)
+        self._seen.put(raw, (token, begins, ends, version))
+
+    def _check_revocation(self, token: AccessToken, view: RevocationView) -> int:
         """Look the token up in the view. Returns: the version of the view that does not hold it."""
-        view, feed = self._view, self._feed
-        if view is None:
-            return 0
+        feed = self._feed
         # In this order. Age before look-up: a view renewed after the look-up would vouch for what was not looked up.
         # Version before look-up: a cut-off that comes in between is then a newer version at the next sight.
         stale = view.full or (feed is not None and not feed.freshness.fresh())

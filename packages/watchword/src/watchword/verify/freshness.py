@@ -65,4 +65,7 @@ class Freshness:
 
     def fresh(self) -> bool:
         """Whether the view may be relied upon now."""
+        clock = self._clock
+        if clock.monotonic() < self.until and clock.now() < self.until_wall:
+            return True
         return self.age() < self.max_staleness

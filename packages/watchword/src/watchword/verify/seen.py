@@ -5,7 +5,7 @@ Judges nothing: whoever finds a token here must still look at the time and at re
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from watchword.clock import EpochSeconds
 from watchword.verify.access_token import AccessToken
@@ -15,23 +15,17 @@ MAX_CACHED_LENGTH: Final = 4096
 """Characters of a token that is remembered; with the size it bounds the memory taken."""
 
 
-class Seen(NamedTuple):
-    """What is remembered of a token."""
-
-    token: AccessToken
-    begins: EpochSeconds
-    """Before this, leeway granted, it is not valid yet."""
-    ends: EpochSeconds
-    """From this on, leeway granted, it has expired."""
-    version: int
-    """Of the revocation view in which it was last looked up and not found."""
+Seen: TypeAlias = tuple[AccessToken, EpochSeconds, EpochSeconds, int]
+"""What is remembered of a token: the token; from when it is valid and when it has expired, leeway granted; the version
+of the revocation view in which it was last looked up and not found."""
 
 
 class SeenTokens:
     """Two generations of entries: when the recent one is half the size it becomes the older one, which is forgotten.
 
     An entry used at least once a generation stays. Only verified tokens come in, so strangers cannot push them out.
-    Takes no lock: each step is one atomic operation on a dict, and a lost entry costs one verification.
+    Takes no lock: each step is one atomic operation on a dict, and a lost entry costs one verification. To forget all,
+    begin a new memory: what is still being written into the old one is then lost with it.
     """
 
     __slots__ = ("_half", "_older", "recent")
@@ -64,7 +58,3 @@ class SeenTokens:
         """Forget one token."""
         self.recent.pop(raw, None)
         self._older.pop(raw, None)
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._older, self.recent = {}, {}
