@@ -71,7 +71,9 @@ async def open_services(
     await store.open(migrate=settings.store.migrate_on_start if migrate is None else migrate)
     services = None
     try:
-        longest = await store.declare_lifetime(_ACCESS_TOKENS, settings.tokens.access_lifetime)
+        # With the leeway that verifiers grant: a cut-off must outlive what they accept, not only what was issued.
+        lives = settings.tokens.access_lifetime + settings.tokens.leeway
+        longest = await store.declare_lifetime(_ACCESS_TOKENS, lives)
         services = compose(settings, store, clock or system_clock, longest_lifetime=longest)
         await services.keys.start()
         yield services
@@ -94,6 +96,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
             window=settings.rotation.window,
             odd_limit_same=settings.rotation.odd_limit_same,
             odd_limit_other=settings.rotation.odd_limit_other,
+            overtaken=settings.rotation.overtaken,
         ),
         idle=settings.sessions.idle,
         random_bytes=entropy.random_bytes,

@@ -107,6 +107,11 @@ class Rotation(Section):
     odd_limit_other: int = _of(
         1, "Odd repeats in a row allowed from another kind of device; 0 is strict.", ge=0, le=1000
     )
+    overtaken: bool = _of(
+        default=False,
+        description="Take a cookie two generations behind, from the same kind of device within the window, for a request "
+        "that another tab overtook: no honest browser is refused then, and a thief in step is found later.",
+    )
     retention: WholeSeconds = _of(7 * 86400, "How long dead sessions are kept to explain refusals.", "seconds")
 
 
@@ -135,7 +140,7 @@ class Passwords(Section):
 
 
 class Throttle(Section):
-    """Failed logins tolerated. Successes are never throttled."""
+    """Failed logins tolerated, and registrations. Successful logins are never throttled."""
 
     account_failures: int = _of(
         10, "Failures an account from one client address (IPv6: /64) within the window.", "failures", ge=1
@@ -148,6 +153,9 @@ class Throttle(Section):
     )
     address_failures: int = _of(
         100, "Failures a client address (IPv6: /64), whatever the account, within the window.", "failures", ge=1
+    )
+    registrations: int = _of(
+        200, "Registrations a client address (IPv6: /64) may try within the window.", "registrations", ge=1
     )
     window: WholeSeconds = _of(
         900,
