@@ -6,12 +6,13 @@ Does not decide the fate of a refresh token: tokens/refresh.py does, on a view f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from watchword.clock import EpochSeconds
 
 from watchword_server.store.postgres_accounts import PostgresAccounts
+from watchword_server.store.postgres_batch import Batches
 from watchword_server.store.records import (
     AuditEvent,
     Family,
@@ -79,22 +80,15 @@ _LIST_OF_ALL: Final = _LIST + "s.sid > coalesce($2, '') ORDER BY s.sid LIMIT $3"
 _END: Final = "SELECT watchword_end_session($1, $2, $3, $4, $5, $6, NULL)"
 _END_ALL: Final = "SELECT watchword_cut_off_account($1, $2, $3, $4, $5, $6)"
 
-_FAMILY: Final = (
-    _NOW + f"SELECT {FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= t.now, s.auth_time, "
-    f"s.amr, {family_cut_off('greatest')}, h.position, t.now FROM {_JOINED}, revocation_head h WHERE f.id = $2"
+# Each family is looked up by itself (OFFSET 0 keeps it so), whatever the planner believes of the tables.
+_FAMILIES: Final = (
+    _NOW + f"SELECT v.* FROM t, revocation_head h, unnest($2::text[]) AS i (id) CROSS JOIN LATERAL (SELECT "
+    f"{FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= t.now, s.auth_time, s.amr, "
+    f"{family_cut_off('greatest')}, h.position, t.now FROM families f JOIN sessions s ON s.sid = f.sid "
+    'JOIN accounts a ON a.id = s.account_id WHERE f.id = i.id COLLATE "C" OFFSET 0) v'
 )
 _OF_SESSION: Final = f"SELECT {FAMILY_COLUMNS} FROM families f JOIN sessions s ON s.sid = f.sid WHERE f.sid = $1 ORDER BY f.rotated_at DESC"
-_ADVANCE: Final = (
-    _NOW
-    + f"""
-UPDATE families f SET generation = f.generation + 1, rotated_at = watchword_now($1), refresh_count = f.refresh_count + 1,
-    odd_count = CASE WHEN f.odd_marked OR f.odd_count = 0 THEN f.odd_count ELSE f.odd_count - 1 END,
-    odd_marked = false, device_kind = $4, place = $5, idle_expires_at = $6
-FROM sessions s, accounts a, t
-WHERE f.id = $2 AND f.generation = $3 AND s.sid = f.sid AND a.id = s.account_id AND {alive("greatest", "t.now")}
-RETURNING true
-"""
-)
+_ADVANCE: Final = "SELECT watchword_advance($1, $2, $3, $4, $5, $6)"
 _MARK: Final = (
     _NOW
     + f""",
@@ -109,6 +103,10 @@ SELECT watchword_audit(marked.now, $4), watchword_notice(marked.now, marked.acco
 """
 )
 _REVOKE: Final = "SELECT watchword_end_session($1, $2, (SELECT sid FROM families WHERE id = $3), NULL, $4, $5, $6)"
+
+
+Advance: TypeAlias = tuple[int, str, str, EpochSeconds]
+"""From which generation, by what kind of device, from where, and until when it may be idle."""
 
 
 class PostgresSessions(PostgresAccounts):
@@ -175,10 +173,30 @@ class PostgresSessions(PostgresAccounts):
 class PostgresFamilies(PostgresSessions):
     """The Families part of the port."""
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._views = Batches(self._view)
+        self._advances = Batches(self._advance)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close; a second close does nothing."""
+        await self._views.drain()
+        await self._advances.drain()
+        await super().close()
+
+    async def _view(self, calls: dict[str, None]) -> dict[str, FamilyView]:
+        """All of these families in one statement."""
+        return {row[0]: family_view_of(row) for row in await self._rows(_FAMILIES, self._now(), list(calls))}
+
+    async def _advance(self, calls: dict[str, Advance]) -> dict[str, bool]:
+        """Do all of these advances in one statement. Returns the families that were advanced."""
+        ids = sorted(calls)
+        rows = await self._rows(_ADVANCE, self._now(), ids, *zip(*(calls[one] for one in ids), strict=True))
+        return {row[0]: True for row in rows}
+
     async def family(self, family_id: str) -> FamilyView | None:
         """Everything a refresh decides on, from one statement."""
-        row = await self._row(_FAMILY, self._now(), family_id) if storable(family_id) else None
-        return None if row is None else family_view_of(row)
+        return await self._views.submit(family_id, None) if storable(family_id) else None
 
     async def families_of(self, sid: str) -> Sequence[Family]:
         """The families of a session that are on record."""
@@ -190,8 +208,8 @@ class PostgresFamilies(PostgresSessions):
         """Move one generation on. True for exactly one caller."""
         if not storable(family_id):
             return False
-        rest = (integer(from_generation), clean(device_kind), clean(place), idle_expires_at)
-        return await self._value(_ADVANCE, self._now(), family_id, *rest) is not None
+        call = (integer(from_generation), clean(device_kind), clean(place), idle_expires_at)
+        return await self._advances.submit(family_id, call) is not None
 
     async def mark_odd(self, family_id: str, *, generation: int, audit: AuditEvent, notice: NewNotice | None) -> bool:
         """Note an odd repeat. True for exactly one caller a generation."""

@@ -249,6 +249,44 @@ BEGIN
 END
 $$;
 
+-- Moves families one generation on; returns those it moved. The ids come in ascending order and each once, so two calls
+-- never wait for each other in a circle. A row at a time: each is found by its key whatever the planner believes of the
+-- tables, and judged by what was committed before its own statement.
+CREATE FUNCTION watchword_advance(
+    p_now double precision, p_ids text[], p_generations bigint[], p_device_kinds text[], p_places text[],
+    p_idle_expires_at double precision[]
+) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    v_now double precision := watchword_now(p_now);
+BEGIN
+    FOR i IN 1 .. cardinality(p_ids) LOOP
+        UPDATE families f SET
+            generation = f.generation + 1,
+            rotated_at = v_now,
+            refresh_count = f.refresh_count + 1,
+            odd_count = CASE WHEN f.odd_marked OR f.odd_count = 0 THEN f.odd_count ELSE f.odd_count - 1 END,
+            odd_marked = false,
+            device_kind = p_device_kinds[i],
+            place = p_places[i],
+            idle_expires_at = p_idle_expires_at[i]
+        FROM sessions s, accounts a
+        WHERE f.id = p_ids[i] AND f.generation = p_generations[i] AND f.revoked_at IS NULL AND f.idle_expires_at > v_now
+            AND s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > v_now
+            AND a.id = s.account_id AND a.disabled_at IS NULL
+            AND s.rev >= CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END
+            AND NOT EXISTS (
+                SELECT 1 FROM family_cutoffs c
+                WHERE ((c.axis = 'client' AND c.value = s.client_id) OR (c.axis = 'tenant' AND c.value = a.tenant)
+                    OR (c.axis = 'everything' AND c.value = ''))
+                    AND s.rev < CASE WHEN c.spares = s.sid THEN c.floor ELSE c.position END
+            );
+        IF FOUND THEN
+            RETURN NEXT p_ids[i];
+        END IF;
+    END LOOP;
+END
+$$;
+
 -- Under the head's lock, so that a cut-off under way cannot be written for the shorter lifetime after this one counts.
 CREATE FUNCTION watchword_declare_lifetime(p_class text, p_seconds double precision)
 RETURNS double precision LANGUAGE plpgsql AS $$
