@@ -94,7 +94,8 @@ async def test_a_read_only_database_fails_the_ping(store, operator):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply"), ("local", "local")]
+    ("given", "kept"),
+    [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply"), ("local", "on"), ("remote_write", "on")],
 )
 async def test_commits_are_never_less_than_durable(store, operator, given, kept):
     database = await operator.fetchval("SELECT current_database()")

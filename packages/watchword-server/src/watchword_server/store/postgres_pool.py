@@ -49,8 +49,8 @@ SELECT set_config('default_transaction_isolation', 'read committed', false),
     set_config('statement_timeout', $1, false),
     set_config('lock_timeout', $1, false),
     set_config('idle_in_transaction_session_timeout', $1, false),
-    set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') = 'off' THEN 'on'
-        ELSE current_setting('synchronous_commit') END, false)
+    set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') = 'remote_apply'
+        THEN 'remote_apply' ELSE 'on' END, false)
 """
 
 
@@ -149,8 +149,8 @@ class PostgresPool:
 
 
 async def _prepare_connection(connection: Any) -> None:
-    # Not as start-up parameters, which connection poolers refuse. What the operator set stronger than `on` stays.
-    await connection.execute("SELECT 1")
+    # Not as start-up parameters, which connection poolers refuse. `on` waits for a synchronous standby too, where there
+    # is one; only the stronger `remote_apply` is left as the operator set it.
     await connection.fetchrow(_SESSION, f"{PATIENCE:.0f}s")
 
 

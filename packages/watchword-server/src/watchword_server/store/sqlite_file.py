@@ -27,6 +27,8 @@ OLDEST_SQLITE: Final = (3, 37, 0)
 """STRICT tables; RETURNING is older."""
 BUSY_SECONDS: Final = 10.0
 """How long to wait for another process that writes, such as the command line's."""
+READER_BUSY_SECONDS: Final = 1.0
+"""The same for a reader, on an event loop's thread; it waits only while another process recovers the log."""
 LARGEST_WAL: Final = 64 << 20
 """Bytes the write-ahead log is cut to after a checkpoint."""
 
@@ -89,7 +91,7 @@ class SqliteFile:
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode=rw",
             uri=True,
-            timeout=BUSY_SECONDS,
+            timeout=BUSY_SECONDS if writing else READER_BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
