@@ -198,6 +198,22 @@ def test_an_unreachable_feed_is_asked_again_and_again(issuer, clock):
     assert feed.freshness.age() == 0
 
 
+def test_a_feed_that_no_longer_understands_the_cursor_is_read_from_the_start(issuer, clock):
+    feed = follow(issuer.transport, clock)
+    issuer.cut_off("session", "s1")
+    feed.step()
+    plain = issuer.transport.answers[URL]
+    issuer.transport.answers[URL] = lambda request: (
+        json_response({}, status=400) if "cursor" in request.url else plain(request)
+    )
+    issuer.cut_off("session", "s2")
+    feed.step()
+    assert feed.error == "feed answered 400"
+    feed.step()
+    assert feed.error is None
+    assert len(feed.view) == 2
+
+
 def test_a_snapshot_is_merged_and_takes_nothing_back(issuer, clock):
     feed = follow(issuer.transport, clock)
     issuer.cut_off("session", "before")

@@ -93,8 +93,10 @@ class BearerBackend(AuthenticationBackend):
         return AuthCredentials(["authenticated", *sorted(token.scope)]), TokenUser(token)
 
     def require(self, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> Callable[[_Endpoint], _Endpoint]:
-        """Guard an endpoint, sync or async, HTTP or WebSocket: all these scopes and all these roles, or at least a
-        token. Answers 401 and 403 as RFC 6750 §3.1 says. Needs the `middleware`."""  # noqa: D209
+        """Guard an endpoint, sync or async, HTTP or WebSocket: it needs a token with all these scopes and roles.
+
+        Answers 401 and 403 as RFC 6750 §3.1 says. Needs the `middleware`.
+        """
         if isinstance(scopes, str) or isinstance(roles, str):
             raise TypeError("scopes and roles are collections of names, not one string")
 

@@ -92,8 +92,10 @@ class TokenRejected(Exception):  # noqa: N818 - a finding about the token, not a
 
 
 class VerifierUnavailable(Exception):  # noqa: N818 - a state of the verifier, which callers answer with 503
-    """The verifier cannot tell good from bad just now; the token may be either. To be answered 503 with
-    ``Retry-After``, never 401: the client's token is not at fault."""  # noqa: D209
+    """The verifier cannot tell good from bad just now; the token may be either.
+
+    To be answered 503 with ``Retry-After``, never 401: the client's token is not at fault.
+    """
 
     retry_after: int
     """Seconds after which asking again is sensible."""

@@ -154,6 +154,8 @@ class Feed:
                 max_bytes=_PAGE_BYTES,
             )
         )
+        if answer.status == 400:
+            self._cursor = None  # perhaps the feed no longer understands it: from the start, then, next time
         if answer.status != 200:
             raise FeedError(f"feed answered {answer.status}")
         return parse_batch(answer.body)
