@@ -45,21 +45,26 @@ class Cookie:
         secure = "; Secure" if self.secure else ""
         return f"Path={self.path}; HttpOnly; SameSite={self.same_site}{secure}"
 
+    def values(self, headers: Headers) -> tuple[str, ...]:
+        """Its values in a request that differ, in their order: more than one when somebody has put one in."""
+        found: dict[str, None] = {}
+        for header in headers.getlist("cookie"):
+            for pair in header.split(";"):
+                name, equals, value = pair.strip(" \t").partition("=")
+                if equals and name == self.name:
+                    found[value] = None
+        return tuple(found)
+
     def read(self, headers: Headers) -> str | None:
         """Its value in a request; None when it is not there.
 
         Two different ones under the same name mean that another host of the domain has put one in: which is ours
         cannot be told (RFC 6265 §8.6), so neither is believed. Raises ProblemError 400.
         """
-        found: set[str] = set()
-        for header in headers.getlist("cookie"):
-            for pair in header.split(";"):
-                name, equals, value = pair.strip(" \t").partition("=")
-                if equals and name == self.name:
-                    found.add(value)
+        found = self.values(headers)
         if len(found) > 1:
             raise ProblemError(400, "ambiguous_cookie", "The request carries two different cookies of one name.")
-        return (found.pop() or None) if found else None
+        return (found[0] or None) if found else None
 
 
 def refresh_cookie(*, secure: bool) -> Cookie:
