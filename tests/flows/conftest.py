@@ -18,6 +18,16 @@ async def server(request: pytest.FixtureRequest, tmp_path) -> AsyncIterator[Serv
         yield running
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_server(request: pytest.FixtureRequest, tmp_path):
+    """``async with open_server(WATCHWORD_TOKENS__LEEWAY="300") as server``: one with settings of the test's own."""
+
+    def opening(**environ: str) -> contextlib.AbstractAsyncContextManager[Server]:
+        return opened(request, tmp_path, environ)
+
+    return opening
+
+
 @contextlib.asynccontextmanager
 async def opened(request: pytest.FixtureRequest, tmp_path, environ: dict[str, str]) -> AsyncIterator[Server]:
     settings_environ = {

@@ -52,7 +52,11 @@ def parse_email(text: str) -> Name | FieldError:
     except (EmailNotValidError, ValueError):
         return FieldError("email", "invalid", "must be an email address such as name@example.com")
     domain = (found.ascii_domain or found.domain).lower()
-    return Name(found.normalized, f"{_fold(found.local_part)}@{domain}")
+    key = f"{_fold(found.local_part)}@{domain}"
+    if len(key) > LONGEST_EMAIL:
+        # One letter can fold to eighteen; a key that long is beyond what the store can look up by.
+        return FieldError("email", "invalid", f"must be an email address of at most {LONGEST_EMAIL} characters")
+    return Name(found.normalized, key)
 
 
 def parse_username(text: str) -> Name | FieldError:

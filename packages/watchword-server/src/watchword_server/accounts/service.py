@@ -57,8 +57,16 @@ class AccountService(Administration):
         super().__init__(store=store, hasher=hasher, settings=settings, clock=clock)
         self._throttle = throttle
 
-    async def register(self, registration: Registration, origin: Origin) -> Account | Problems | Taken | Busy:
-        """Make an account with the roles that registration gives. Whether registration is open is the caller's to ask."""
+    async def register(
+        self, registration: Registration, origin: Origin
+    ) -> Account | Problems | Taken | Throttled | Busy:
+        """Make an account with the roles that registration gives. Whether registration is open is the caller's to ask.
+
+        Throttled by client address, whatever comes of it: one address must neither ask for all names there may be, nor
+        keep everybody else's passwords waiting behind its own.
+        """
+        if (wait := await self._throttle.registering(origin.address)) is not None:
+            return Throttled(wait)
         try:
             return await self._make(registration, self._settings.registration.roles, origin, event="account.registered")
         except HasherBusy as busy:
@@ -74,7 +82,7 @@ class AccountService(Administration):
         written with the session that follows.
         """
         email_key, username_key = login_keys(identifier)
-        subject = self._throttle.subject(email_key or username_key or identifier[:320], origin.address)
+        subject = self._throttle.subject(f"name {email_key or username_key or identifier[:320]}", origin.address)
         standing = await self._throttle.standing(subject)
         if standing.retry_after is not None:
             return Throttled(standing.retry_after)

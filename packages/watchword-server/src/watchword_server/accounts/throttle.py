@@ -1,6 +1,7 @@
-"""Slowing down guesses: failures counted by account and by client address, in the store that all workers share.
+"""Slowing down guesses: failures counted by account and by client address, in the store that all workers share; and
+registrations by client address, each of which costs a hash and tells whether a name is taken.
 
-Counts failures only; whoever logs in rightly is never slowed by it. Keeps no name and no address in clear.
+Of logins it counts failures only; whoever logs in rightly is never slowed by it. Keeps no name and no address in clear.
 """
 
 from __future__ import annotations
@@ -54,12 +55,25 @@ class LoginThrottle:
         self._store = store
         self._window = float(settings.window)
         self._limits = (settings.account_failures, settings.account_failures_total, settings.address_failures)
+        self._registrations = settings.registrations
         self._key = hmac.digest(secret, b"watchword login throttle v1", hashlib.sha256)
         self._clock = clock
 
+    async def registering(self, address: str | None) -> int | None:
+        """Count a registration tried from that address. None when it may go on; else the whole seconds to wait, and it
+        is not counted. Of many at once no more than allowed go on.
+        """
+        key = self._digest("registrations", throttle_network(address))
+        found = next(iter(await self._store.failures((key,))), None)
+        if found is None or found.count < self._registrations:
+            found = next(iter(await self._store.count_failure((key,), window=self._window)))
+            if found.count <= self._registrations:
+                return None
+        return min(max(math.ceil(found.window_ends_at - self._clock.now()), 1), int(_MEMORY))
+
     def subject(self, identifier: str, address: str | None) -> Subject:
-        """``identifier``: the normalised name somebody tries to log in with, of an account or not; ``address``: the
-        client's (IPv6 counts by /64).
+        """``identifier``: what is guessed at, its kind first (``name ada@example.test``, ``id 01…``), so that guesses of
+        one kind are never counted for another; ``address``: the client's (IPv6 counts by /64).
         """
         network = throttle_network(address)
         return Subject(

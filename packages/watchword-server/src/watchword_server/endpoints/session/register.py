@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from watchword_server.accounts.results import Busy, Problems, Taken
+from watchword_server.accounts.results import Busy, Problems, Taken, Throttled
 from watchword_server.accounts.service import Registration
 from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
 from watchword_server.store.records import Account
@@ -54,7 +54,7 @@ class Register:
 
     async def handle(self, request: Request) -> Response:
         """201 with the account; 403 when registration is closed, 409 for a name already taken, 422 with one entry a
-        field, 503 when too many passwords are being hashed.
+        field, 429 after too many from one client address, 503 when too many passwords are being hashed.
         """
         services = self._services
         body = await read_json(request, RegisterRequest, services.limits)
@@ -71,6 +71,13 @@ class Register:
                 raise invalid(errors)
             case Taken(field=field):
                 raise ProblemError(409, f"{field}_taken", f"Another account has this {_NAMES[field]}.")
+            case Throttled(retry_after=seconds):
+                raise ProblemError(
+                    429,
+                    "too_many_registrations",
+                    f"Too many registrations from here. Try again in {seconds} seconds.",
+                    headers={"Retry-After": str(seconds)},
+                )
             case Busy(retry_after=seconds):
                 raise ProblemError(
                     503,
