@@ -14,7 +14,13 @@ from watchword_server.store.records import AuditEntry, AuditEvent, Notice, Store
 from watchword_server.store.rows import audit_entry_of, notice_of
 from watchword_server.store.sqlite_keys import SqliteKeys
 from watchword_server.store.sqlite_log import append_audit
-from watchword_server.store.sqlite_sweep import SWEEPS, Sweep, give_back_pages
+from watchword_server.store.sqlite_sweep import (
+    SWEEPS,
+    Sweep,
+    forget_family_cutoffs,
+    give_back_pages,
+    settled_family_cutoffs,
+)
 from watchword_server.store.statements import AUDIT_COLUMNS, NOTICE_COLUMNS, TABLES
 from watchword_server.store.text import integer, limited, storable
 
@@ -84,8 +90,12 @@ class SqliteStore(SqliteKeys):
             for table, count in swept.deleted.items():
                 deleted[table] = deleted.get(table, 0) + count
             more = more or swept.more
+        settled = await self._beside(lambda connection: settled_family_cutoffs(connection, self._now(), most))
+        deleted["family_cutoffs"] = len(settled)
+        if settled:
+            await self._write(lambda connection: forget_family_cutoffs(connection, settled))
         await self._write(give_back_pages)
-        return SweepReport(deleted=deleted, more=more)
+        return SweepReport(deleted=deleted, more=more or len(settled) >= most)
 
     def _sweep_by(self, sweep: Sweep, limit: int, retention: float, connection: sqlite3.Connection) -> SweepReport:
         return sweep(connection, self._now(), limit, retention)

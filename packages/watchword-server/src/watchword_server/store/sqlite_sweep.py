@@ -71,19 +71,22 @@ def sweep_revocations(connection: sqlite3.Connection, now: float, limit: int, re
     )
 
 
-def sweep_family_cutoffs(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all
-    """Cut-offs of clients, tenants and everything that no session is older than. Logins still under way from a view
-    that old are refused by `forgotten`.
+def settled_family_cutoffs(connection: sqlite3.Connection, now: float, limit: int) -> list[int]:
+    """Positions of cut-offs of clients, tenants and everything that no session is older than. Reads all sessions, so
+    not in the writing thread; none that is older can be added meanwhile.
     """
     rows = connection.execute(
-        "DELETE FROM family_cutoffs WHERE (axis, value) IN (SELECT axis, value FROM family_cutoffs c "
-        "WHERE c.settled_at <= ? AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) LIMIT ?) "
-        "RETURNING position",
+        "SELECT c.position FROM family_cutoffs c WHERE c.settled_at <= ? "
+        "AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) LIMIT ?",
         (now, limit),
-    ).fetchall()
-    if rows:
-        connection.execute("UPDATE revocation_head SET forgotten = max(forgotten, ?)", max(rows))
-    return SweepReport(deleted={"family_cutoffs": len(rows)}, more=len(rows) == limit)
+    )
+    return [row[0] for row in rows]
+
+
+def forget_family_cutoffs(connection: sqlite3.Connection, positions: list[int]) -> None:
+    """Delete these. Logins still under way from a view that old are refused by `forgotten`."""
+    connection.executemany("DELETE FROM family_cutoffs WHERE position = ?", [(position,) for position in positions])
+    connection.execute("UPDATE revocation_head SET forgotten = max(forgotten, ?)", (max(positions),))
 
 
 def sweep_failures(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all
@@ -110,7 +113,6 @@ SWEEPS: Final[tuple[Sweep, ...]] = (
     sweep_sessions,
     sweep_cut_off_accounts,
     sweep_revocations,
-    sweep_family_cutoffs,
     sweep_failures,
     sweep_notices,
 )
