@@ -220,3 +220,19 @@ def test_production_without_settings_does_not_start_and_names_every_mend(tmp_pat
     for word in ("issuer", "master_key"):
         assert word in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_cannot_start_says_why_in_one_line(start, tmp_path, migrated_postgres_dsn, workers):
+    server = start(migrated_postgres_dsn)
+    server.stop()
+    key = tmp_path / "another.key"
+    key.write_text("q83vEjRWeJASNFZ4kBI0VniQq83vEjRWeJASNFZ4kBI0VniQ" * 1)
+    key.chmod(0o600)
+    environ = server.environ | {"WATCHWORD_MASTER_KEY_FILE": str(key), "WATCHWORD_SERVER__WORKERS": workers}
+    ran = subprocess.run(
+        [sys.executable, "-m", "watchword_server.process"], env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 1, ran.stderr
+    assert "master key" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 RESTART_DELAY = 1.0
 """Seconds before a worker that died is started again."""
 LISTEN_BACKLOG = 2048
+NOT_STARTED = 1
+"""Exit code of a server that could not start: another try would fail for the same reason."""
 
 
 def listening_socket(host: str, port: int, *, shared: bool) -> socket.socket:
@@ -84,9 +86,12 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
                     signal.signal(number, handler)
 
     runner = Server(config)
-    runner.run(sockets=[sock])
+    try:
+        runner.run(sockets=[sock])
+    except SystemExit as ended:
+        raise SystemExit(NOT_STARTED) from ended  # the only exit uvicorn makes; the reason is in the log
     if not runner.started:
-        raise SystemExit(1)
+        raise SystemExit(NOT_STARTED)
 
 
 class Supervisor:
@@ -111,6 +116,10 @@ class Supervisor:
             code = os.waitstatus_to_exitcode(status)
             if self._stopping:
                 failed = failed or (1 if code else 0)
+                continue
+            if code == NOT_STARTED:
+                failed = NOT_STARTED
+                self._stop(signal.SIGTERM, None)
                 continue
             sys.stderr.write(f"watchword: a worker ended with code {code}; starting another\n")
             time.sleep(RESTART_DELAY)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from watchword.clock import Clock
 
+from watchword_server.accounts.results import AccountRefused
 from watchword_server.admin.lazy import LazyApplication
 from watchword_server.app import VERSION, Services, open_services
 from watchword_server.endpoints.discovery import Discovery
@@ -23,11 +22,13 @@ from watchword_server.endpoints.feed import Feed
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.session.services import SessionServices, origin
+from watchword_server.keys.sealing import MasterKeyError, SealError
 from watchword_server.sessions.sweeping import Sweeper
 from watchword_server.settings.tree import Settings
-from watchword_server.store.port import StoreUnavailable
+from watchword_server.store.port import SchemaMismatch, StoreUnavailable
 from watchword_server.store.records import Family
 from watchword_server.tokens import refresh_token
+from watchword_server.tokens.custom_claims import ClaimRefused
 from watchword_server.web.client_address import throttle_network
 from watchword_server.web.cookies import refresh_cookie
 from watchword_server.web.cross_site import CrossSite
@@ -37,6 +38,9 @@ from watchword_server.web.stack import body_limits, protect
 TEND_INTERVAL = 1.0
 """Seconds between looks at the key ring: how long another process's emergency distrust can go unseen here."""
 PUBLIC_PATHS = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks.json")
+
+_NOT_STARTED = (StoreUnavailable, SchemaMismatch, SealError, MasterKeyError, ClaimRefused, AccountRefused)
+"""What can be amiss with a store, a key or a setting, in words for the operator."""
 
 _log = logging.getLogger("watchword_server")
 
@@ -53,31 +57,41 @@ class _Serving:
         self._settings = settings
         self._clock = clock
         self._app: ASGIApp | None = None
-        self._lifespan = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._app is None:
-            await self._lifespan(scope, receive, send)
-        else:
+        if self._app is not None and scope["type"] != "lifespan":
             await self._app(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
 
-    @asynccontextmanager
-    async def _running(self, _app: Starlette) -> AsyncIterator[None]:
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The server's life (ASGI's lifespan). What keeps it from starting is told in a line that names the mend."""
+        await receive()
         async with AsyncExitStack() as stack:
-            services = await stack.enter_async_context(open_services(self._settings, clock=self._clock))
-            await first_administrator(services)
-            health = Health(
-                services.store.ping,
-                services.metrics,
-                token=_secret(self._settings.metrics.token),
-                open_metrics=self._settings.is_development,
-            )
-            self._app = http_app(services, health)
-            sweeper = Sweeper(services.store, retention=self._settings.rotation.retention, metrics=services.metrics)
-            for work in (_tending(services), sweeper.run()):
-                stack.push_async_callback(_cancelled, asyncio.create_task(work))
-            yield
+            try:
+                health = await self._start(stack)
+            except _NOT_STARTED as fault:
+                await send({"type": "lifespan.startup.failed", "message": str(fault)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
             health.draining = True
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self, stack: AsyncExitStack) -> Health:
+        services = await stack.enter_async_context(open_services(self._settings, clock=self._clock))
+        await first_administrator(services)
+        health = Health(
+            services.store.ping,
+            services.metrics,
+            token=_secret(self._settings.metrics.token),
+            open_metrics=self._settings.is_development,
+        )
+        self._app = http_app(services, health)
+        sweeper = Sweeper(services.store, retention=self._settings.rotation.retention, metrics=services.metrics)
+        for work in (_tending(services), sweeper.run()):
+            stack.push_async_callback(_cancelled, asyncio.create_task(work))
+        return health
 
 
 def http_app(services: Services, health: Health) -> ASGIApp:
