@@ -37,6 +37,7 @@ def make_ring(ring_store: Store, clock: Any) -> Callable[..., KeyRing]:
             algorithm=algorithm,
             access_token=KeySchedule(rotate_every=90 * DAY, announce_before=DAY, retire_after=DAY),
             refresh_mac=KeySchedule(rotate_every=90 * DAY, announce_before=0, retire_after=30 * DAY),
+            feed=KeySchedule(rotate_every=90 * DAY, announce_before=DAY, retire_after=DAY),
         )
 
     return make

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from watchword.jose.errors import JoseError
+from watchword.jose.jwk import KeySet
 from watchword.jose.jws import verify
 from watchword_server.keys.ring import ALGORITHMS, KeyNotAnnounced, KeyRing
 from watchword_server.keys.sealing import SealError, SealFault
@@ -44,7 +46,7 @@ async def test_many_processes_that_start_at_once_end_with_the_same_keys(make_rin
     assert len({signing(ring) for ring in rings}) == 1
     assert len({ring.active_mac_key for ring in rings}) == 1
     assert len({ring.jwks.etag for ring in rings}) == 1
-    assert len(await ring_store.keys()) == 4
+    assert len(await ring_store.keys()) == 6
 
 
 async def test_no_private_member_and_no_mac_key_is_ever_published(make_ring: MakeRing) -> None:
@@ -299,8 +301,72 @@ def test_an_empty_ring_signs_nothing(make_ring: MakeRing) -> None:
     with pytest.raises(StoreUnavailable):
         ring.signer("at+jwt")
     with pytest.raises(StoreUnavailable):
+        ring.feed_signer("revocations+jwt")
+    with pytest.raises(StoreUnavailable):
         _ = ring.active_mac_key
     assert json.loads(ring.jwks.body) == {"keys": []}
+
+
+def announced_for_the_feed(ring: KeyRing) -> list[str]:
+    return [key["kid"] for key in json.loads(ring.feed_jwks.body)["keys"]]
+
+
+async def test_feed_keys_are_apart_from_those_of_tokens_sealed_and_announced(
+    make_ring: MakeRing, ring_store: Store
+) -> None:
+    ring = make_ring(algorithm="RS256")
+    await ring.start()
+    active, following = announced_for_the_feed(ring)
+    assert {active, following}.isdisjoint(published(ring))
+    signer = ring.feed_signer("revocations+jwt")
+    assert (signer.key.kid, signer.algorithm) == (active, "ES256")
+    assert verify(signer.sign(b"{}"), KeySet.from_json(ring.feed_jwks.body), algorithms={"ES256"})
+    with pytest.raises(JoseError):
+        verify(signer.sign(b"{}"), ring.key_set, algorithms=ALGORITHMS)
+    private = signer.key.private_jwk()["d"]
+    for row in await ring_store.keys():
+        assert private.encode() not in row.sealed + row.public_jwk
+    for key in json.loads(ring.feed_jwks.body)["keys"]:
+        assert key.keys() == {"kty", "crv", "x", "y", "kid", "alg", "use"}
+
+
+async def test_feed_keys_rotate_as_the_others_do(make_ring: MakeRing, clock: Any) -> None:
+    ring = make_ring()
+    await ring.start()
+    old, following = announced_for_the_feed(ring)
+    clock.advance(90 * DAY)
+    await ring.tend()
+    assert ring.feed_signer("revocations+jwt").key.kid == following
+    assert announced_for_the_feed(ring)[0] == following
+    assert old in announced_for_the_feed(ring)
+    clock.advance(DAY + 61)
+    await ring.tend()
+    assert old not in announced_for_the_feed(ring)
+
+
+async def test_a_distrusted_feed_key_is_gone_at_once_and_leaves_those_of_tokens_alone(make_ring: MakeRing) -> None:
+    ring, elsewhere = make_ring(), make_ring()
+    await ring.start()
+    await elsewhere.start()
+    bad, following = announced_for_the_feed(ring)
+    tokens_before = ring.jwks
+    assert await ring.distrust(bad, CLI) is True
+    await elsewhere.tend()
+    for each in (ring, elsewhere):
+        assert bad not in announced_for_the_feed(each)
+        assert each.feed_signer("revocations+jwt").key.kid == following
+        assert each.jwks == tokens_before
+
+
+async def test_distrusting_every_token_key_leaves_the_feed_its_own(make_ring: MakeRing) -> None:
+    ring = make_ring()
+    await ring.start()
+    before = ring.feed_jwks
+    for kid in published(ring):
+        await ring.distrust(kid, CLI)
+    assert ring.feed_jwks == before
+    assert ring.feed_signer("revocations+jwt").sign(b"{}")
+
 
 
 async def test_the_etag_changes_with_the_document_only(make_ring: MakeRing, clock: Any) -> None:

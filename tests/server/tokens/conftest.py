@@ -49,6 +49,7 @@ class TokenServer:
             algorithm="ES256",
             access_token=schedule,
             refresh_mac=schedule,
+            feed=schedule,
         )
         self.issuer = AccessTokenIssuer(AccessClaims(CLAIMS), self.ring, random_bytes)
         self.rotation = self.rotation_over(store)

@@ -157,6 +157,11 @@ def key_ring(settings: Settings, store: Store, clock: Clock, *, longest_lifetime
             announce_before=0,
             retire_after=settings.sessions.absolute + _CACHE_MARGIN,
         ),
+        feed=KeySchedule(
+            rotate_every=schedule.rotate_every,
+            announce_before=schedule.announce_before,
+            retire_after=max(schedule.retire_after, _CACHE_MARGIN),
+        ),
     )
 
 

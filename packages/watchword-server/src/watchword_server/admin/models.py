@@ -148,7 +148,7 @@ class KeyModel(Model):
 class Rotation(Model):
     """Which key to rotate, and whether before verifiers are sure to know the next one."""
 
-    purpose: Literal["access_token", "refresh_mac"] = "access_token"
+    purpose: Literal["access_token", "refresh_mac", "feed"] = "access_token"
     at_once: bool = False
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Signing keys: next, active, retired, distrusted.")
 
 
-Purpose = Literal["access_token", "refresh_mac"]
+Purpose = Literal["access_token", "refresh_mac", "feed"]
 """Keys that rotate, by what they are for."""
 
 
@@ -66,7 +66,9 @@ def rotate(
     context: typer.Context,
     purpose: Annotated[
         Purpose,
-        typer.Option(help="Which keys: those that sign access tokens, or those that authenticate refresh tokens."),
+        typer.Option(
+            help="Which keys: those that sign access tokens, authenticate refresh tokens, or sign the revocation feed."
+        ),
     ] = "access_token",
     at_once: Annotated[
         bool, typer.Option("--at-once", help="Even if verifiers may not know the next key yet.")

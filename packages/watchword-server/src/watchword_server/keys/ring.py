@@ -1,4 +1,4 @@
-"""The key ring: the signing keys and refresh MAC keys of an installation, the same in every process.
+"""The key ring: the signing keys, refresh MAC keys and feed keys of an installation, the same in every process.
 
 Signs no token itself and decides no dates: schedule.py says what is due, sealing.py seals, the store settles races.
 """
@@ -25,6 +25,7 @@ ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "R
 """What access tokens may be signed with: never an algorithm whose verifiers could sign too."""
 
 _MAC_ALGORITHM: Final = "HS256"
+_FEED_ALGORITHM: Final = "ES256"
 _MAC_KEY_BYTES: Final = 32
 _MAC_ID_BYTES: Final = 6
 _LOOK_AGAIN_AFTER: Final = 1.0
@@ -54,9 +55,11 @@ class KeyRing:
         algorithm: str,
         access_token: KeySchedule,
         refresh_mac: KeySchedule,
+        feed: KeySchedule,
     ) -> None:
         """`algorithm` is that of access tokens; `access_token.retire_after` covers their longest life and the leeway,
-        `refresh_mac.retire_after` the absolute end of a session.
+        `refresh_mac.retire_after` the absolute end of a session. Feed keys sign the revocation feed and nothing else: they
+        must stay good when those of access tokens are distrusted, which is what they announce.
 
         Raises ValueError for an algorithm that is not in `ALGORITHMS`.
         """
@@ -68,15 +71,24 @@ class KeyRing:
         self._sealer = sealer
         self._clock = clock
         self._random_bytes = random_bytes
-        self._algorithms: dict[KeyPurpose, str] = {"access_token": algorithm, "refresh_mac": _MAC_ALGORITHM}
-        self._schedules: dict[KeyPurpose, KeySchedule] = {"access_token": access_token, "refresh_mac": refresh_mac}
+        self._algorithms: dict[KeyPurpose, str] = {
+            "access_token": algorithm,
+            "refresh_mac": _MAC_ALGORITHM,
+            "feed": _FEED_ALGORITHM,
+        }
+        self._schedules: dict[KeyPurpose, KeySchedule] = {
+            "access_token": access_token,
+            "refresh_mac": refresh_mac,
+            "feed": feed,
+        }
         self._rows: tuple[SigningKey, ...] = ()
         self._opened: dict[str, bytes] = {}
-        self._signing_key: Key | None = None
-        self._signers: dict[str, Signer] = {}
+        self._signing_keys: dict[KeyPurpose, Key] = {}
+        self._signers: dict[tuple[KeyPurpose, str], Signer] = {}
         self._mac_secrets: dict[str, bytes] = {}
         self._active_mac: str | None = None
         self._jwks = jwks_document(())
+        self._feed_jwks = jwks_document(())
         self._key_set = KeySet(())
         self._reading = asyncio.Lock()
         self._looked_at = float("-inf")
@@ -141,17 +153,30 @@ class KeyRing:
 
     def signer(self, typ: str) -> Signer:
         """The signer of the moment for tokens of that `typ`. Ask for it each time: keys rotate."""
-        signer = self._signers.get(typ)
+        return self._signer("access_token", typ)
+
+    def feed_signer(self, typ: str) -> Signer:
+        """The signer of the moment for answers of the revocation feed; never a key that signs tokens."""
+        return self._signer("feed", typ)
+
+    def _signer(self, purpose: KeyPurpose, typ: str) -> Signer:
+        signer = self._signers.get((purpose, typ))
         if signer is None:
-            if self._signing_key is None:
+            key = self._signing_keys.get(purpose)
+            if key is None:
                 raise StoreUnavailable("the key ring has no key to sign with")
-            signer = self._signers[typ] = Signer(self._signing_key, algorithm=self._algorithms["access_token"], typ=typ)
+            signer = self._signers[purpose, typ] = Signer(key, algorithm=self._algorithms[purpose], typ=typ)
         return signer
 
     @property
     def jwks(self) -> JwksDocument:
         """The JWK set to publish: keys that sign, will sign, or have signed tokens that may be alive."""
         return self._jwks
+
+    @property
+    def feed_jwks(self) -> JwksDocument:
+        """The JWK set of feed keys, apart from the other: no verifier may take one for a key of tokens."""
+        return self._feed_jwks
 
     @property
     def key_set(self) -> KeySet:
@@ -190,23 +215,23 @@ class KeyRing:
         trusted = {key.kid for key in rows if key.state != "distrusted"}
         self._opened = {kid: secret for kid, secret in self._opened.items() if kid in trusted}
         self._mac_secrets = {kid: secret for kid, secret in self._mac_secrets.items() if kid in trusted}
-        if self._signing_key is not None and self._signing_key.kid not in trusted:
-            self._signing_key, self._signers = None, {}
-        public = [key for key in rows if key.purpose == "access_token" and key.state in _PUBLISHED]
-        public.sort(key=lambda key: (_PUBLISHED[key.state], -key.created_at, key.kid))
-        self._jwks = jwks_document(public)
+        self._signers = {}
+        self._signing_keys = {purpose: key for purpose, key in self._signing_keys.items() if key.kid in trusted}
+        self._jwks = jwks_document(_published(rows, "access_token"))
         self._key_set = KeySet.from_json(self._jwks.body)
-        self._hold_signing_key(rows)
+        self._feed_jwks = jwks_document(_published(rows, "feed"))
+        self._hold_signing_key(rows, "access_token")
+        self._hold_signing_key(rows, "feed")
         self._hold_mac_keys(rows)
         self._rows = rows
 
-    def _hold_signing_key(self, rows: tuple[SigningKey, ...]) -> None:
-        chosen = _in_use(of_purpose(rows, "access_token", self._algorithms["access_token"]))
+    def _hold_signing_key(self, rows: tuple[SigningKey, ...], purpose: KeyPurpose) -> None:
+        chosen = _in_use(of_purpose(rows, purpose, self._algorithms[purpose]))
+        held = self._signing_keys.get(purpose)
         if chosen is None:
-            self._signing_key, self._signers = None, {}
-        elif self._signing_key is None or self._signing_key.kid != chosen.kid:
-            jwk = json.loads(self._open(chosen))
-            self._signing_key, self._signers = Key.from_jwk(jwk), {}
+            self._signing_keys.pop(purpose, None)
+        elif held is None or held.kid != chosen.kid:
+            self._signing_keys[purpose] = Key.from_jwk(json.loads(self._open(chosen)))
 
     def _hold_mac_keys(self, rows: tuple[SigningKey, ...]) -> None:
         mac_keys = [key for key in rows if key.purpose == "refresh_mac" and key.state != "distrusted"]
@@ -266,6 +291,12 @@ def _in_use(keys: list[SigningKey]) -> SigningKey | None:
             if key.state == state:
                 return key
     return None
+
+
+def _published(rows: tuple[SigningKey, ...], purpose: KeyPurpose) -> list[SigningKey]:
+    """What the public may know of them: the key that signs, the one that will, and those that did."""
+    public = [key for key in rows if key.purpose == purpose and key.state in _PUBLISHED]
+    return sorted(public, key=lambda key: (_PUBLISHED[key.state], -key.created_at, key.kid))
 
 
 def _audit(event: str, kid: str, purpose: KeyPurpose | None, origin: Origin) -> AuditEvent:
