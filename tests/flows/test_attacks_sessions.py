@@ -121,3 +121,29 @@ async def test_a_cookies_token_sent_in_the_body_makes_no_cookie_and_keeps_its_ow
         answer = await client.post("/auth/refresh", json={"refresh_token": token})
         assert answer.json()["refresh_token"] == token
         assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"\xe2\x80\x80watchword-refresh=%s",
+        b"\xa0watchword-refresh=%s",
+        b"\x85watchword-refresh=%s",
+        b"\x0bwatchword-refresh=%s",
+        b"Watchword-Refresh=%s",
+        b"watchword-refresh =%s",
+        b'watchword-refresh="%s"',
+        b"watchword-refresh%%3D%s",
+        b"=watchword-refresh=%s",
+        b'$Version=1; x="; watchword-refresh=%s"',
+    ],
+)
+async def test_no_other_spelling_of_the_cookies_name_is_taken_for_it(server, before):
+    # Cookie prefixes are kept by browsers for the exact octets alone: a name trimmed of Unicode spaces, or read as of
+    # RFC 2109, is one that any host of the domain may set.
+    async with server.browser() as client:
+        await server.register(client)
+        token = (await server.login(client, delivery="body"))["refresh_token"]
+        answer = await client.post("/auth/refresh", headers=[(b"Cookie", before % token.encode())])
+        assert answer.status_code in {400, 401}
+        assert (await client.post("/auth/refresh", json={"refresh_token": token})).status_code == 200

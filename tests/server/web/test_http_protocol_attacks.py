@@ -93,6 +93,7 @@ async def test_a_trailer_or_chunk_extension_without_end_closes_the_connection(co
 
 
 async def test_many_small_trailers_close_the_connection(connect):
+    # CVE-2026-22815 (aiohttp): unlimited trailers.
     reader, writer = await connect()
     writer.write(POST + b"0\r\n")
     await reader.readuntil(b"ok")
