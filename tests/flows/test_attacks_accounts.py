@@ -179,3 +179,30 @@ async def test_what_is_counted_and_written_is_the_same_whether_or_not_there_is_a
             seen.append((answer.status_code, body, headers, list(done)))
         assert all(one == seen[0] for one in seen), seen
         assert seen[0][3].count("hash") == 1
+
+
+async def test_guesses_from_many_addresses_keep_nobody_out_where_they_log_in_from(server):
+    async with server.browser(address="192.0.2.1") as owner, server.browser(address="192.0.2.2") as elsewhere:
+        await server.register(owner)
+        await server.login(owner)
+        for network in range(10):
+            async with server.browser(address=f"2001:db8:0:{network:x}::1") as attacker:
+                assert [await guess(attacker, "ada@example.test") for _ in range(11)] == [401] * 10 + [429]
+        async with server.browser(address="2001:db8:0:ff::1") as attacker:
+            assert await guess(attacker, "ada@example.test") == 429
+        assert await guess(elsewhere, "ada@example.test", PASSWORD) == 429
+        await server.login(owner)
+        # Even there no more than the limit of one address.
+        assert [await guess(owner, "ada@example.test") for _ in range(11)] == [401] * 10 + [429]
+
+
+async def test_logging_in_to_an_own_account_makes_no_network_one_of_another_accounts(server):
+    async with server.browser(address="192.0.2.1") as attacker, server.browser(address="192.0.2.2") as owner:
+        await server.register(owner)
+        await server.register(attacker, "eve@example.test")
+        await server.login(attacker, "eve@example.test")
+        for network in range(10):
+            async with server.browser(address=f"2001:db8:0:{network:x}::1") as other:
+                for _ in range(10):
+                    await guess(other, "ada@example.test")
+        assert await guess(attacker, "ada@example.test") == 429

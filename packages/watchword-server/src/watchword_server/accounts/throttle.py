@@ -23,18 +23,21 @@ from watchword_server.web.client_address import throttle_network
 _MEMORY = 86_400.0
 """Seconds for which it is remembered that an account reached its limit; also the longest window."""
 _MOST_DOUBLINGS = 10
+_KNOWN = 30 * 86_400.0
+"""Seconds for which it is remembered that an account was logged in to from a network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose failures are counted: digests of account and network, of the account, of the network, and of the account's
-    past limits.
+    """Whose failures are counted: digests of account and network, of the account, of the network, of the account's past
+    limits, and of a network that the account was logged in to from.
     """
 
     pair: str
     account: str
     network: str
     past: str
+    known: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Standing:
     retry_after: int | None
     failed_before: bool
     times_limited: int
+    known: bool
+    """Whether the account was logged in to from this network lately."""
 
 
 class LoginThrottle:
@@ -81,6 +86,7 @@ class LoginThrottle:
             self._digest("account", identifier),
             self._digest("network", network),
             self._digest("past", identifier, network),
+            self._digest("known", identifier, network),
         )
 
     def _digest(self, *parts: str) -> str:
@@ -90,22 +96,30 @@ class LoginThrottle:
 
     async def standing(self, subject: Subject) -> Standing:
         """How the subject stands now; one read."""
-        keys = (subject.pair, subject.account, subject.network, subject.past)
+        keys = (subject.pair, subject.account, subject.network, subject.past, subject.known)
         return self._judge(subject, await self._store.failures(keys))
 
     def _judge(self, subject: Subject, found: Sequence[Failures]) -> Standing:
         counted = {item.key: item for item in found}
         now = self._clock.now()
+        known = subject.known in counted
+        # Where the account's owner logs in from, the failures of others elsewhere do not count: a handful of addresses
+        # could else keep anybody out for good. The owner's network has its own limit still.
+        limits = zip((subject.pair, subject.account, subject.network), self._limits, strict=True)
         over = [
             item.window_ends_at - now
-            for key, limit in zip((subject.pair, subject.account, subject.network), self._limits, strict=True)
-            if (item := counted.get(key)) is not None and item.count >= limit and item.window_ends_at > now
+            for key, limit in limits
+            if not (known and key == subject.account)
+            and (item := counted.get(key)) is not None
+            and item.count >= limit
+            and item.window_ends_at > now
         ]
         past = counted.get(subject.past)
         return Standing(
             min(max(math.ceil(max(over)), 1), int(_MEMORY)) if over else None,
             subject.pair in counted,
             past.count if past else 0,
+            known,
         )
 
     async def failed(self, subject: Subject, before: Standing) -> bool:
@@ -126,8 +140,11 @@ class LoginThrottle:
         return any(counts.get(key) == limit for key, limit in zip(keys, self._limits, strict=True))
 
     async def succeeded(self, subject: Subject, before: Standing) -> None:
-        """Forget the failures of this account at this network. Those of the account elsewhere, and of the network with
-        other accounts, stay: else an attacker could wipe his count by logging in to an account of his own.
+        """Forget the failures of this account at this network, and remember that it is one of the owner's. Failures of the
+        account elsewhere, and of the network with other accounts, stay: else an attacker could wipe his count by logging
+        in to an account of his own.
         """
         if before.failed_before:
             await self._store.clear_failures((subject.pair,))
+        if not before.known:
+            await self._store.count_failure((subject.known,), window=_KNOWN)

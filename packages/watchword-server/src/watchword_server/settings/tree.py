@@ -147,7 +147,7 @@ class Throttle(Section):
     )
     account_failures_total: int = _of(
         100,
-        "Failures an account from everywhere within the window, so that one attacker cannot lock others out.",
+        "Failures an account from everywhere within the window; from where it was logged in to lately they do not matter.",
         "failures",
         ge=1,
     )
