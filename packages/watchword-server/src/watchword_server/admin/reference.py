@@ -5,6 +5,7 @@ Holds no knowledge of any particular call.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 _HERE = Path(__file__).parent
 _METHODS = ("get", "post", "put", "patch", "delete")
 _CSP = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_CODE = re.compile(r"`([^`]+)`")
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined
 )
@@ -46,6 +49,14 @@ def reference_routes(openapi: Callable[[], dict[str, Any]]) -> APIRouter:
         return Response(style(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
     return router
+
+
+def prose(text: str) -> Markup:
+    """Text with `backticked` names set as code; everything else is escaped."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped the line before
+
+
+_TEMPLATES.filters["prose"] = prose
 
 
 def _groups(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
