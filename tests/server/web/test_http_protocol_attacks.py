@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import socket
+import sys
 
 import pytest
 import uvicorn
+from watchword_server import process
 from watchword_server.process import listening_socket
 from watchword_server.web import http_protocol
 from watchword_server.web.http_protocol import MAX_AHEAD, MAX_HEAD_BYTES, GuardedHttpProtocol
@@ -32,6 +35,8 @@ class App:
             while message.get("more_body"):
                 message = await receive()
                 shown += message.get("body", b"")
+        if scope["path"] == "/large":
+            shown = b"a" * 8_000_000
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(shown))]})
         await send({"type": "http.response.body", "body": shown})
 
@@ -42,7 +47,8 @@ async def app():
 
 
 @pytest.fixture
-async def connect(app):
+async def connect(app, monkeypatch):
+    monkeypatch.setattr(process, "STALLED_AFTER", 0.3)
     sock = listening_socket("127.0.0.1", 0, shared=False)
     config = uvicorn.Config(app, http=GuardedHttpProtocol, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
@@ -57,6 +63,8 @@ async def connect(app):
             stack.callback(writer.close)
             return reader, writer
 
+        connecting.address = sock.getsockname()
+        connecting.open = server.server_state.connections
         yield connecting
     app.may_answer.set()
     server.should_exit = True
@@ -170,6 +178,20 @@ async def test_the_body_of_a_refused_request_is_not_added_to_that_of_the_request
     refused = b"POST / HTTP/1.1\r\nContent-Length: 7\r\n" + b"X: y\r\n" * 200 + b"\r\n forged"
     writer.write(first + refused)
     assert b"forged" not in await rest(reader)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels have no such timeout")
+async def test_a_client_that_never_reads_its_answer_is_dropped(connect):
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(connect.address)
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        for seen in (True, False):
+            for _ in range(2000):
+                if bool(connect.open) is seen:
+                    break
+                await asyncio.sleep(0.01)
+            assert bool(connect.open) is seen
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 RESTART_DELAY = 1.0
 """Seconds before a worker that died is started again."""
 LISTEN_BACKLOG = 2048
+STALLED_AFTER = 30.0
+"""Seconds after which a client that takes nothing of its answer is dropped. A connection being closed would wait for it
+for ever, and hold the answer in memory.
+"""
 NOT_STARTED = 1
 """Exit code of a server that could not start: another try would fail for the same reason."""
 
@@ -37,6 +41,9 @@ def listening_socket(host: str, port: int, *, shared: bool) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sys.platform == "linux":
+        # Inherited by every connection (RFC 5482; tcp(7)): also when the client keeps its window closed.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED_AFTER * 1000))
     try:
         sock.bind((host, port))
         sock.listen(LISTEN_BACKLOG)
