@@ -140,6 +140,14 @@ def test_depth_counts_brackets_but_not_those_inside_strings() -> None:
     assert decode_object(b'{"a":[],"b":[],"c":{},"d":[[]]}', max_depth=3) == {"a": [], "b": [], "c": {}, "d": [[]]}
 
 
+@pytest.mark.parametrize("filling", [b'\\"', b'"', b'"\\', b"\\", b'\\\\"', b"[\\", b'"["'])
+def test_a_string_that_never_ends_is_read_once_and_not_once_for_each_quote(filling: bytes, refused) -> None:
+    # Quadratic, this takes minutes (CVE-2025-53864 is its kin: depth counted by a parser that could be exhausted).
+    raw = b'{"a":' + b"[" * 20 + b'"' + filling * (500_000 // len(filling))
+    with refused("too_deep", "bad_json"):
+        decode_object(raw, max_bytes=600_000)
+
+
 def test_depth_is_allowed_to_its_limit_and_not_beyond(refused) -> None:
     assert decode_object(b'{"a":{"b":[1]}}', max_depth=3) == {"a": {"b": [1]}}
     with refused("too_deep"):
