@@ -6,7 +6,7 @@ import json
 import threading
 
 import pytest
-from watchword.jose import Key, KeySet, Signer, header, parse, verify
+from watchword.jose import Key, KeySet, Signer, header, jws, material, parse, verify
 from watchword.jose.algorithms import ALGORITHMS, ASYMMETRIC
 from watchword.jose.jws import encode_header, verify_parsed, verify_with_embedded_key
 from watchword.jose.remembered import MAX_ENTRIES, MAX_KEY_BYTES, Remembered
@@ -243,6 +243,23 @@ def test_a_proof_shows_exactly_one_public_key_in_jwk(keys, forge, refused) -> No
         verify_with_embedded_key(forge(keys["RS256"], {"alg": "RS256", "jwk": shown}), algorithms=ASYMMETRIC)
 
 
+def test_a_private_key_shown_in_a_proof_is_refused_before_any_work(keys, forge, refused, monkeypatch) -> None:
+    # Checking a private RSA key costs a thousand times what a signature costs, and here a stranger chooses it.
+    proof = forge(keys["ES256"], {"alg": "ES256", "jwk": keys["RS256"].private_jwk()})
+    monkeypatch.setattr(material, "_rsa_private", lambda *_: pytest.fail("a private key was read"))
+    with refused("bad_key"):
+        verify_with_embedded_key(proof, algorithms=ASYMMETRIC)
+
+
+def test_a_proof_whose_key_is_of_another_kind_is_refused_and_not_remembered(keys, forge, refused) -> None:
+    proof = forge(keys["ES256"], {"alg": "ES256", "jwk": keys["Ed25519"].public_jwk()})
+    before = len(jws._embedded_keys)
+    for _ in range(2):
+        with refused("key_mismatch"):
+            verify_with_embedded_key(proof, algorithms=ASYMMETRIC)
+    assert len(jws._embedded_keys) == before
+
+
 def test_a_secret_shown_in_a_proof_proves_nothing(keys, forge, refused) -> None:
     secret = keys["HS256"]
     proof = forge(secret, {"alg": "HS256", "jwk": secret.private_jwk()})
@@ -317,6 +334,8 @@ def test_threads_may_fill_and_read_a_memory_at_once() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+    assert len(memory) < MAX_ENTRIES + len(threads)
+    memory.keep(b"one more", 1)
     assert len(memory) == MAX_ENTRIES
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from watchword.jose import base64url
+from watchword.jose import base64url, material
 from watchword.jose.algorithms import algorithm as row_of
 from watchword.jose.errors import JoseError, Reason
 from watchword.jose.header import EMBEDDED, read_header
@@ -147,9 +147,13 @@ def _embedded_key(jws: UnverifiedJws) -> Key:
     segment = jws.signing_input.partition(b".")[0]
     key = _embedded_keys.get(segment)
     if key is None:
-        key = Key.from_jwk(jws.header["jwk"])
-        if key.is_private:
+        jwk = jws.header["jwk"]
+        # Before it is read: to check a private RSA key takes a tenth of a second, which a stranger must not command.
+        if not material.PRIVATE_MEMBERS.isdisjoint(jwk):
             raise JoseError(Reason.BAD_KEY, "header parameter jwk holds a private key")
+        key = Key.from_jwk(jwk)
+        if jws.algorithm not in key.verifiers:
+            raise JoseError(Reason.KEY_MISMATCH, "header parameter jwk is not a key for this algorithm")
         _embedded_keys.keep(segment, key)
     return key
 

@@ -33,6 +33,8 @@ _CURVES: dict[str, tuple[ec.EllipticCurve, int]] = {
 }
 _CURVE_NAMES = {curve.name: name for name, (curve, _) in _CURVES.items()}
 _RSA_PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
+PRIVATE_MEMBERS = frozenset((*_RSA_PRIVATE, "oth", "k"))
+"""JWK members that hold something private, whatever the ``kty`` (RFC 7518 §6.2.2, §6.3.2, §6.4, RFC 8037 §2)."""
 
 
 class Material(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ Holds nothing secret and decides nothing: whoever forgets everything only decode
 
 from __future__ import annotations
 
-from threading import Lock
+from contextlib import suppress
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -17,20 +17,18 @@ MAX_KEY_BYTES = 1024
 class Remembered(dict[bytes, Value]):
     """A dict that lets its oldest entry go when it is full; reading it (``get``) is as fast as any dict.
 
-    Safe between threads: a reader meets an entry or none, and writers take turns.
+    Safe between threads, and takes no lock, so that a fork at any moment leaves nothing locked in the child: each step
+    is atomic by itself, a reader meets an entry or none, and writers at once exceed the bound by one each at most.
     """
 
-    __slots__ = ("_turns",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._turns = Lock()
+    __slots__ = ()
 
     def keep(self, text: bytes, value: Value) -> None:
         """Remember a value under the very bytes it was decoded from, unless they are long."""
         if len(text) > MAX_KEY_BYTES:
             return
-        with self._turns:
-            if len(self) >= MAX_ENTRIES:
-                del self[next(iter(self))]
-            self[text] = value
+        while len(self) >= MAX_ENTRIES:
+            # Another thread may have changed the size between the two, or emptied it.
+            with suppress(RuntimeError, StopIteration):
+                self.pop(next(iter(self)), None)
+        self[text] = value
