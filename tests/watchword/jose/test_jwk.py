@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from watchword.jose import Key, Signer, verify
 from watchword.jose.algorithms import ALGORITHMS
 from watchword.jose.primitives import CURVE_ORDERS
@@ -375,12 +376,33 @@ def test_a_secret_is_for_hmac_alone(alg: str, refused) -> None:
         b"ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY",
         b"sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t",
         b'{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}',
+        b'\xef\xbb\xbf{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1g"}]}',
+        b"\0-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
     ],
 )
 def test_the_text_of_a_public_key_is_no_secret(secret: bytes, refused) -> None:
     """CVE-2022-29217 (PyJWT), CVE-2024-33663 (python-jose): an OpenSSH key or PEM taken as an HMAC secret."""
     with refused("bad_key"):
         Key.from_secret(secret, "HS256")
+
+
+@pytest.mark.parametrize("alg", ["ES256", "ES512", "Ed25519", "RS256"])
+def test_a_public_key_in_binary_is_no_secret_either(alg: str, keys, refused) -> None:
+    # What the mend of CVE-2024-33663 left open: DER is neither PEM nor OpenSSH.
+    native = keys[alg]._material.public
+    der = native.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    with refused("bad_key"):
+        Key.from_secret(der, "HS256")
+    assert Key.from_secret(b"\x30" + bytes(range(63)), "HS256")
+
+
+@pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
+def test_an_empty_secret_is_no_key(alg: str, refused) -> None:
+    # CVE-2026-45363 and its kin: a setting that was never set, and everyone can sign.
+    with refused("bad_key"):
+        Key.from_secret(b"", alg)
+    with refused("bad_key"):
+        Key.from_jwk({"kty": "oct", "k": "", "alg": alg})
 
 
 # The object
