@@ -128,6 +128,17 @@ def test_a_broken_key_under_the_name_of_a_sound_one_spoils_the_set(keys, refused
     assert len(KeySet.from_json(document(good, good | {"alg": ["ES256"]}))) == 1
 
 
+@pytest.mark.rfc("7517 §5")
+def test_keys_of_curves_not_known_here_are_ignored_even_without_names(keys) -> None:
+    nameless = [{m: v for m, v in keys[name].public_jwk().items() if m != "kid"} for name in ("ES256", "Ed25519")]
+    others = [
+        {"kty": "EC", "crv": "secp256k1", "x": nameless[0]["x"], "y": nameless[0]["y"]},
+        {"kty": "OKP", "crv": "X25519", "x": nameless[1]["x"]},
+    ]
+    found = KeySet.from_json(json.dumps({"keys": [*others, *nameless]}).encode())
+    assert [key.kty for key in found] == ["EC", "OKP"]
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -115,6 +115,11 @@ class Key:
         return self._material.private is not None
 
     @property
+    def curve(self) -> str | None:
+        """``crv`` of an EC or OKP key."""
+        return self._material.curve
+
+    @property
     def is_symmetric(self) -> bool:
         """Whether it is a secret, with which whoever verifies can also sign."""
         return self.kty == "oct"

@@ -108,9 +108,13 @@ class KeySet:
 
 def _rivals(key: Key, jwk: dict[str, Any]) -> bool:
     """Whether a key that was skipped claims the name and purpose of one that was not."""
-    names = (jwk.get("kid"), jwk.get("kty"), jwk.get("use", "sig"))
+    # The curve belongs to the purpose: secp256k1 or X25519 beside a sound key of the same kty is another key, which
+    # RFC 7517 §5 wants ignored and not resented.
+    names = (jwk.get("kid"), jwk.get("kty"), jwk.get("crv"), jwk.get("use", "sig"))
     alg = jwk.get("alg")
-    return names == (key.kid, key.kty, "sig") and (alg is None or (isinstance(alg, str) and alg in key.verifiers))
+    return names == (key.kid, key.kty, key.curve, "sig") and (
+        alg is None or (isinstance(alg, str) and alg in key.verifiers)
+    )
 
 
 def _bad_set(message: str) -> JoseError:
