@@ -10,9 +10,10 @@ from starlette.routing import Route
 from watchword_server.admin.access import AdminServices
 from watchword_server.admin.api import admin_api
 from watchword_server.endpoints.discovery import Discovery
-from watchword_server.endpoints.feed import Feed
+from watchword_server.endpoints.feed.routes import Feed
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.routes import session_routes
+from watchword_server.settings.tree import Feed as FeedSettings
 from watchword_server.tokens.refresh import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def served() -> set[str]:
     routes: list[Route] = [
         *session_routes(UNUSED, idle=1),
         *Discovery("https://issuer.example", UNUSED, jwks_max_age=1).routes(),
-        *Feed(UNUSED, None, UNUSED).routes(),
+        *Feed(UNUSED, UNUSED, keys=UNUSED, issuer="", settings=FeedSettings(), patience=1).routes(),
         *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
     ]
     calls = {f"{method} {route.path}" for route in routes for method in (route.methods or set()) - {"HEAD"}}

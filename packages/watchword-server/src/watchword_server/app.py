@@ -19,6 +19,8 @@ from watchword_server.accounts.throttle import LoginThrottle
 from watchword_server.keys.ring import ALGORITHMS, KeyRing
 from watchword_server.keys.schedule import KeySchedule
 from watchword_server.keys.sealing import MasterKey, Sealer
+from watchword_server.revocation.node import FeedNode
+from watchword_server.revocation.wire import SIGNED_TYPE
 from watchword_server.sessions.ending import SessionEnding
 from watchword_server.settings.tree import Settings
 from watchword_server.store.open import store_from_url
@@ -54,6 +56,7 @@ class Services:
     rotation: Rotation
     opener: SessionOpener
     callers: Callers
+    feed: FeedNode
 
 
 @asynccontextmanager
@@ -134,6 +137,9 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         rotation=rotation,
         opener=opener,
         callers=Callers(store, lambda: keys.key_set, policy, clock, metrics),
+        feed=FeedNode(
+            store, lambda payload: keys.feed_signer(SIGNED_TYPE).sign(payload), metrics, issuer=settings.issuer
+        ),
     )
 
 

@@ -18,7 +18,7 @@ from watchword_server.accounts.results import AccountRefused
 from watchword_server.admin.lazy import LazyApplication
 from watchword_server.app import VERSION, Services, open_services
 from watchword_server.endpoints.discovery import Discovery
-from watchword_server.endpoints.feed import Feed
+from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.session.services import SessionServices, origin
@@ -37,7 +37,12 @@ from watchword_server.web.stack import body_limits, protect
 
 TEND_INTERVAL = 1.0
 """Seconds between looks at the key ring: how long another process's emergency distrust can go unseen here."""
-PUBLIC_PATHS = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks.json")
+PUBLIC_PATHS = (
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/jwks.json",
+    KEYS_PATH,
+)
 
 _NOT_STARTED = (StoreUnavailable, SchemaMismatch, SealError, MasterKeyError, ClaimRefused, AccountRefused)
 """What can be amiss with a store, a key or a setting, in words for the operator."""
@@ -97,7 +102,14 @@ class _Serving:
 def http_app(services: Services, health: Health) -> ASGIApp:
     """All routes behind all middlewares, over open services."""
     settings = services.settings
-    feed = Feed(services.store, _secret(settings.feed.token), services.metrics)
+    feed = Feed(
+        services.feed,
+        services.metrics,
+        keys=lambda: services.keys.feed_jwks,
+        issuer=settings.issuer,
+        settings=settings.feed,
+        patience=settings.server.request_timeout,
+    )
     discovery = Discovery(
         settings.issuer, lambda: services.keys.jwks, jwks_max_age=min(300, int(settings.keys.announce_before))
     )
@@ -111,7 +123,8 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     if settings.playground.enabled:
         routes += _playground(services)
     return RequestDurations(
-        protect(_Routes(routes), settings, public=PUBLIC_PATHS, clock=services.clock), services.metrics
+        protect(_Routes(routes), settings, public=PUBLIC_PATHS, untimed=(PATH,), clock=services.clock),
+        services.metrics,
     )
 
 

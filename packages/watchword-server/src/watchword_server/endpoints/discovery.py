@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from watchword_server.keys.jwks import JwksDocument
+from watchword_server.web.documents import document_response
 
 METADATA_MAX_AGE = 3600
 """Seconds a client may keep the metadata."""
@@ -32,6 +33,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "grant_types_supported": [],
         "subject_types_supported": ["public"],
         "watchword_revocations_uri": f"{issuer}/revocations",
+        "watchword_revocations_keys_uri": f"{issuer}/revocations/keys",
     }
 
 
@@ -54,15 +56,9 @@ class Discovery:
 
     async def serve_metadata(self, request: Request) -> Response:
         """The metadata; public, cacheable."""
-        return _answer(request, self._metadata, METADATA_MAX_AGE)
+        return document_response(request, self._metadata.body, self._metadata.etag, max_age=METADATA_MAX_AGE)
 
     async def serve_jwks(self, request: Request) -> Response:
         """Active, next and retired keys; a distrusted one is gone at once."""
-        return _answer(request, self._jwks(), self._jwks_max_age)
-
-
-def _answer(request: Request, document: JwksDocument, max_age: int) -> Response:
-    headers = {"Cache-Control": f"public, max-age={max_age}", "ETag": document.etag}
-    if request.headers.get("if-none-match") == document.etag:
-        return Response(status_code=304, headers=headers)
-    return Response(document.body, media_type="application/json", headers=headers)
+        jwks = self._jwks()
+        return document_response(request, jwks.body, jwks.etag, max_age=self._jwks_max_age)

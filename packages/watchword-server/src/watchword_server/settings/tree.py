@@ -191,6 +191,15 @@ class Feed(Section):
     """The revocation feed for verifiers."""
 
     token: SecretStr | None = _of(None, "Bearer credential that reading `/revocations` needs.", min_length=16)
+    max_readers: int = _of(
+        10_000,
+        "Verifiers that one worker holds at a time, by long poll or stream; more are told to come back (503). Each needs "
+        "a file descriptor.",
+        "readers",
+        ge=1,
+        le=1_000_000,
+    )
+    keep_alive: Seconds = _of(15, "A stream without news says so often that it lives.", "seconds", ge=1, le=300)
 
 
 class Metrics(Section):

@@ -6,7 +6,8 @@ Holds no label with an unbounded set of values: never an account, address, clien
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -48,6 +49,25 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        self.feed_readers = Gauge(
+            "watchword_feed_readers",
+            "Readers of the revocation feed held at this moment, by kind (poll, stream).",
+            ["kind"],
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self.feed_store_reads = Counter(
+            "watchword_feed_store_reads", "Reads of the store for the revocation feed.", registry=self.registry
+        )
+        self.feed_pushes = Counter(
+            "watchword_feed_pushes", "Events handed to readers of the feed's stream.", registry=self.registry
+        )
+        self.feed_resyncs = Counter(
+            "watchword_feed_resyncs",
+            "Readers of the feed's stream told to ask for a page, by reason (slow, lost).",
+            ["reason"],
+            registry=self.registry,
+        )
         self.hashing = Gauge(
             "watchword_hashing",
             "Passwords at this moment, by state (waiting in the queue, running), and refused by a full queue ever.",
@@ -60,7 +80,7 @@ class Metrics:
         )
         self.durations = Histogram(
             "watchword_request_duration_seconds",
-            "Time from request to the end of the answer, by route and status class.",
+            "Time from request to the end of the answer, by route and status class; without what is held on purpose.",
             ["route", "status"],
             buckets=DURATION_BUCKETS,
             registry=self.registry,
@@ -81,6 +101,19 @@ class Metrics:
         summed = CollectorRegistry()
         multiprocess.MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
         return generate_latest(summed)
+
+
+_HELD = "watchword.held"
+
+
+@contextmanager
+def held_for(scope: Scope) -> Iterator[None]:
+    """Within it the request is held on purpose: RequestDurations leaves that time out."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        scope[_HELD] = scope.get(_HELD, 0.0) + time.perf_counter() - started
 
 
 class RequestDurations:
@@ -107,7 +140,7 @@ class RequestDurations:
         try:
             await self._app(scope, receive, noting_status)
         finally:
-            self._observe(scope, status, time.perf_counter() - started)
+            self._observe(scope, status, time.perf_counter() - started - scope.get(_HELD, 0.0))
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")

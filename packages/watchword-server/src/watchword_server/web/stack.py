@@ -19,7 +19,7 @@ from watchword_server.web.headers import SecurityHeaders
 from watchword_server.web.limits import Limits, RequestLimits
 from watchword_server.web.request_log import RequestLog
 
-QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/revocations")
+QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/revocations", "/revocations/keys")
 """Asked for over and over by machines."""
 
 

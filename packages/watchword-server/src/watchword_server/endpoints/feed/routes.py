@@ -1,0 +1,165 @@
+"""`GET /revocations` and `GET /revocations/keys`: who may ask, and how the answer is given.
+
+Writes nothing. Reading needs the feed's bearer token, since an open feed would tell strangers who logs out when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hmac
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from watchword.oauth.challenge import challenge
+from watchword.oauth.names import ErrorCode
+
+from watchword_server.endpoints.feed.holding import COME_BACK, EventStream, Places, departure
+from watchword_server.endpoints.feed.question import Question, accepts, parse_question
+from watchword_server.keys.jwks import JwksDocument
+from watchword_server.revocation.node import FeedNode
+from watchword_server.revocation.wire import SIGNED_MEDIA_TYPE, STREAM_MEDIA_TYPE, plain_page, signed_page
+from watchword_server.settings.tree import Feed as FeedSettings
+from watchword_server.store.records import CutOffBatch
+from watchword_server.web.documents import document_response
+from watchword_server.web.metrics import Metrics, held_for
+from watchword_server.web.problem import ProblemError
+
+PATH: Final = "/revocations"
+KEYS_PATH: Final = "/revocations/keys"
+KEYS_MAX_AGE: Final = 60
+"""Seconds a verifier may keep the feed's keys: how long a distrusted one may go on being believed."""
+SMALLEST_PACKED: Final = 1024
+"""Bytes; below, gzip costs more than it saves."""
+_PACKED_ASIDE: Final = 64 << 10
+"""Bytes from which packing is left to another thread."""
+_PACKING_LEVEL: Final = 4
+
+
+class Feed:
+    """The endpoints over one node.
+
+    ``token`` is the secret that verifiers present; None (development only) leaves the feed open. ``patience``: seconds
+    for one read of the store.
+    """
+
+    def __init__(
+        self,
+        node: FeedNode,
+        metrics: Metrics,
+        *,
+        keys: Callable[[], JwksDocument],
+        issuer: str,
+        settings: FeedSettings,
+        patience: float,
+    ) -> None:
+        self._node = node
+        self._metrics = metrics
+        self._keys = keys
+        self._issuer = issuer
+        self._token = settings.token.get_secret_value().encode() if settings.token is not None else None
+        self._keep_alive = settings.keep_alive
+        self._patience = patience
+        self._places = Places(settings.max_readers, metrics)
+
+    def routes(self) -> list[Route]:
+        """Where they are mounted."""
+        return [Route(PATH, self.read, methods=["GET"]), Route(KEYS_PATH, self.serve_keys, methods=["GET"])]
+
+    async def serve_keys(self, request: Request) -> Response:
+        """The JWK set of feed keys: active, next and retired; a distrusted one is gone at once."""
+        document = self._keys()
+        return document_response(request, document.body, document.etag, max_age=KEYS_MAX_AGE)
+
+    async def read(self, request: Request) -> Response:
+        """A page after `cursor`, a signed one with `nonce`, once there is news with `wait`; or a stream of events."""
+        self._authenticate(request.headers.getlist("authorization"))
+        question = parse_question(request)
+        if question.stream:
+            return await self._stream(question, request)
+        batch = await self._held(question, request) if question.wait > 0 else await self._page(question)
+        self._metrics.feed_reads.labels("snapshot" if batch.snapshot else "batch").inc()
+        if question.nonce is None:
+            return await _packed(plain_page(batch), "application/json", request)
+        signed = signed_page(batch, self._node.sign, issuer=self._issuer, nonce=question.nonce, asked=question.asked)
+        return await _packed(signed, SIGNED_MEDIA_TYPE, request)
+
+    async def _page(self, question: Question) -> CutOffBatch:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._node.page(question.cursor, question.limit)
+        except TimeoutError as error:
+            detail = "The revocation log could not be read in time."
+            raise ProblemError(503, "request_timeout", detail, headers=COME_BACK) from error
+
+    async def _held(self, question: Question, request: Request) -> CutOffBatch:
+        """The page once there is something after the cursor, or the time is over: always from a read begun then."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + question.wait
+        with self._places.taken_by("poll"):
+            gone = asyncio.ensure_future(departure(request.receive))
+            try:
+                while True:
+                    seen = self._node.changes
+                    batch = await self._page(question)
+                    left = until - loop.time()
+                    if batch.cursor != question.cursor or left <= 0 or self._node.draining:
+                        return batch
+                    with held_for(request.scope):
+                        await self._node.changed(seen, left, gone)
+                    if gone.done():
+                        raise ClientDisconnect
+            finally:
+                gone.cancel()
+
+    async def _stream(self, question: Question, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type=STREAM_MEDIA_TYPE)
+        if self._node.draining:
+            raise ProblemError(503, "feed_draining", "The server is stopping.", headers=COME_BACK)
+        self._places.take("stream")
+        try:
+            async with asyncio.timeout(self._patience):
+                stream = await self._node.stream(question.cursor)
+        except BaseException as error:
+            self._places.give_back("stream")
+            if isinstance(error, TimeoutError):
+                detail = "The revocation log could not be read in time."
+                raise ProblemError(503, "request_timeout", detail, headers=COME_BACK) from error
+            raise
+
+        def left() -> None:
+            self._node.leave(stream)
+            self._places.give_back("stream")
+
+        return EventStream(stream, keep_alive=self._keep_alive, left=left)
+
+    def _authenticate(self, authorization: Sequence[str]) -> None:
+        if self._token is None:
+            return
+        presented = (
+            authorization[0][7:] if len(authorization) == 1 and authorization[0][:7].lower() == "bearer " else ""
+        )
+        if not hmac.compare_digest(presented.encode("utf-8", "replace"), self._token):
+            error = ErrorCode.INVALID_TOKEN if presented else None
+            raise ProblemError(
+                401,
+                "feed_unauthorized",
+                "Reading the revocation feed needs its bearer token (feed.token of the server).",
+                headers={"WWW-Authenticate": challenge(error=error)},
+            )
+
+
+async def _packed(body: bytes, media_type: str, request: Request) -> Response:
+    """The answer, compressed where that helps and is understood (RFC 9110 §8.4.1.3)."""
+    headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
+    if len(body) > SMALLEST_PACKED and accepts(request.headers.getlist("accept-encoding"), "gzip"):
+        headers["Content-Encoding"] = "gzip"
+        if len(body) > _PACKED_ASIDE:
+            body = await asyncio.to_thread(gzip.compress, body, _PACKING_LEVEL, mtime=0)
+        else:
+            body = gzip.compress(body, _PACKING_LEVEL, mtime=0)
+    return Response(body, media_type=media_type, headers=headers)
