@@ -277,3 +277,26 @@ async def test_a_cursor_whose_entry_was_swept_gets_a_snapshot_and_the_heads_is_n
     await cut(store, sample, "token", "new")
     batch = await store.cut_offs_after(head, limit=9)
     assert ([entry.value for entry in batch.entries], batch.snapshot) == (["new"], False)
+
+
+async def test_after_a_restore_nothing_from_before_it_lives_not_even_what_the_backup_never_saw(store, sample):
+    await sample.register(store)
+    family_id = await sample.login(store)
+    await cut(store, sample, "token", "j")
+    before = await store.head()
+    lost = before.position + 1000  # a token issued after the backup was made
+    head = await store.begin_epoch(sample.event("store.restored"))
+    assert head == await store.head()
+    assert head.epoch != before.epoch
+    assert head.position > lost
+    batch = await store.cut_offs_after(before, limit=9)
+    assert (batch.snapshot, batch.cursor) == (True, head)
+    entry = batch.entries[-1]
+    assert (entry.axis, kills(entry, "s1", lost), kills(entry, "new", head.position)) == ("everything", True, False)
+    assert not (await store.session_view("s1", "ada")).alive
+    assert not await sample.advance(store, family_id)
+    assert (await store.account("ada")).rev == head.position
+    await sample.login(store, "s2")
+    assert (await store.session_view("s2", "ada")).alive
+    assert len(await store.audit_entries(before=None, limit=9, account_id=None, event="store.restored")) == 1
+    assert (await store.begin_epoch(sample.event())).epoch != head.epoch

@@ -23,6 +23,9 @@ ABSOLUTE_AXES: Final[frozenset[Axis]] = frozenset({"token", "session", "family",
 SHARED_AXES: Final[frozenset[Axis]] = frozenset({"client", "tenant", "everything"})
 """Axes of family cut-offs kept in a table of their own; the account's is in its row."""
 
+EPOCH_JUMP: Final = 1 << 32
+"""Positions left out when an epoch begins: a token issued after the backup carries one that the restored log has not
+reached, and must be older than the cut-off all the same."""
 START: Final = bytes(32)
 """The chain of a log without entries; a cursor there is known for good."""
 

@@ -181,6 +181,12 @@ class Revocations(Protocol):
         """
         ...
 
+    async def begin_epoch(self, audit: AuditEvent) -> Cursor:
+        """After a restore from a backup: begin a new epoch of the log at a position past any that was lost, and cut off
+        everything issued before, families too. Returns the new head.
+        """
+        ...
+
     async def declare_lifetime(self, token_class: str, seconds: float) -> float:
         """Remember the longest lifetime ever in force for a class of tokens; returns it. Cut-offs are kept that long,
         plus leeway.

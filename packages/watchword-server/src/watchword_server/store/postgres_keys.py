@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 
-from watchword_server.store.log import START, known_form, require_axis, require_lifetime
+from watchword_server.store.log import EPOCH_JUMP, START, known_form, require_axis, require_lifetime
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.postgres_sessions import PostgresFamilies
 from watchword_server.store.records import (
@@ -108,6 +108,12 @@ class PostgresRevocations(PostgresFamilies):
             snapshot=not known,
             read_at=now,
         )
+
+    async def begin_epoch(self, audit: AuditEvent) -> Cursor:
+        """Begin a new epoch past all positions that may have been lost, and cut everything off."""
+        sql = "SELECT watchword_begin_epoch($1, $2, $3, $4)"
+        await self._value(sql, self._now(), self._leeway, EPOCH_JUMP, audit_values(audit))
+        return await self.head()
 
     async def declare_lifetime(self, token_class: str, seconds: float) -> float:
         """Remember the longest lifetime of a class of tokens; returns it, in seconds."""

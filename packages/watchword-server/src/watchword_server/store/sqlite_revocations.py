@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from watchword_server.store.log import SHARED_AXES, START, known_form, require_axis, require_lifetime
+from watchword_server.store.log import EPOCH_JUMP, SHARED_AXES, START, known_form, require_axis, require_lifetime
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.records import AuditEvent, Axis, Cursor, CutOff, CutOffBatch
 from watchword_server.store.rows import Row, cut_off_of
@@ -83,6 +83,20 @@ class SqliteRevocations(SqliteFamilies):
         if cursor is not None and cursor == await self.head():
             return CutOffBatch(entries=(), cursor=cursor, more=False, snapshot=False, read_at=self._now())
         return await self._beside(lambda connection: _page(connection, self._now(), cursor, most))
+
+    async def begin_epoch(self, audit: AuditEvent) -> Cursor:
+        """Begin a new epoch past all positions that may have been lost, and cut everything off."""
+
+        def act(connection: sqlite3.Connection) -> Cursor:
+            now = self._now()
+            connection.execute(
+                "UPDATE revocation_head SET epoch = lower(hex(randomblob(16))), position = position + ?", (EPOCH_JUMP,)
+            )
+            self._enforce(connection, now, Told("everything", "", "store.restored"), ends_families=True)
+            append_audit(connection, now, audit)
+            return _cursor_of(connection.execute(_HEAD).fetchone())
+
+        return await self._write(act)
 
     async def declare_lifetime(self, token_class: str, seconds: float) -> float:
         """Remember the longest lifetime of a class of tokens; returns it, in seconds."""
