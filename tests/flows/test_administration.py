@@ -215,3 +215,12 @@ async def test_the_reference_page_shows_every_call_and_needs_no_script(server):
         for path in document["paths"]:
             assert f"/admin/api{path}" in page.text
         assert (await client.get("/admin/api/docs.css")).headers["content-type"].startswith("text/css")
+
+
+async def test_an_administrator_cannot_lock_themself_out(server, admin):
+    account = (await admin.get("/admin/api/accounts", params={"search": ADMIN})).json()["accounts"][0]
+    for change in ({"disabled": True}, {"roles": ["user"]}):
+        answer = await admin.patch(f"/admin/api/accounts/{account['id']}", json=change)
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "own_account"
+    assert (await admin.get("/admin/api/keys")).status_code == 200

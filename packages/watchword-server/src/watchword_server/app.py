@@ -70,7 +70,7 @@ async def open_services(
     Raises StoreUnavailable, the store's SchemaError when a migration is due and not allowed, and SealError when the keys
     on record belong to another environment or master key.
     """
-    store = store_from_url(settings.store.url, clock=clock)
+    store = store_from_url(settings.store.url, clock=clock, connections=settings.store.pool_size)
     await store.open(migrate=settings.store.migrate_on_start if migrate is None else migrate)
     services = None
     try:

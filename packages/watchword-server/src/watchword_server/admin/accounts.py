@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from watchword_server.admin.access import Admin, AdminServices, Services
+from watchword_server.admin.access import Admin, Administrator, AdminServices, Services
 from watchword_server.admin.models import (
     AccountChange,
     AccountModel,
@@ -53,7 +53,8 @@ async def show_account(_admin: Admin, services: Services, account_id: Text) -> A
 @router.patch("/accounts/{account_id}")
 async def change_account(admin: Admin, services: Services, account_id: Text, change: AccountChange) -> AccountModel:
     """Set roles, disable or enable. What a taken role or a disabled account allowed is cut off at once."""
-    await _account(services, account_id)
+    found = await _account(services, account_id)
+    _spare_oneself(admin, found, change)
     if change.roles is not None:
         await services.accounts.set_roles(account_id, tuple(change.roles), admin.origin)
     if change.disabled is True:
@@ -61,6 +62,13 @@ async def change_account(admin: Admin, services: Services, account_id: Text, cha
     elif change.disabled is False:
         await services.accounts.enable(account_id, admin.origin)
     return AccountModel.of(await _account(services, account_id))
+
+
+def _spare_oneself(admin: Administrator, found: Account, change: AccountChange) -> None:
+    """An administrator can neither disable the own account nor take a role from it: the last one could lock all out."""
+    loses_role = change.roles is not None and not set(found.roles) <= set(change.roles)
+    if found.id == admin.caller.view.account.id and (change.disabled or loses_role):
+        raise ProblemError(409, "own_account", "Let another administrator do this, or `watchword accounts`.")
 
 
 @router.get("/accounts/{account_id}/sessions")

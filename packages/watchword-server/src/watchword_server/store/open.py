@@ -15,12 +15,13 @@ _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def store_from_url(url: str, *, clock: Clock | None = None) -> Store:
+def store_from_url(url: str, *, clock: Clock | None = None, connections: int = 10) -> Store:
     """The store at an address, not opened yet.
 
     url: ``sqlite:///file.db`` (relative), ``sqlite:////var/lib/watchword/file.db`` (absolute) or
         ``postgresql://user@host/database``.
     clock: where times come from; None is this machine's clock on SQLite and the database's on PostgreSQL.
+    connections: to PostgreSQL, at most.
     Raises ValueError, without the address (it may hold a password), when it is neither.
     """
     if url.startswith(_SQLITE) and (path := url.removeprefix(_SQLITE)) and not path.startswith(":memory:"):
@@ -30,5 +31,5 @@ def store_from_url(url: str, *, clock: Clock | None = None) -> Store:
     if url.startswith(_POSTGRES):
         from watchword_server.store.postgres import PostgresStore  # noqa: PLC0415 - the driver of the engine in use only
 
-        return PostgresStore(url, clock=clock)
+        return PostgresStore(url, clock=clock, connections=connections)
     raise ValueError("a store's address is sqlite:///path/to/file.db or postgresql://user@host/database")
