@@ -96,6 +96,41 @@ def post(port, path, body):
         return json.load(answer)
 
 
+def start_load(server, kind, connections, seconds, **more):
+    spec = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "kind": kind,
+        "connections": connections,
+        "seconds": seconds,
+        "core": LOAD_CORE,
+        **more,
+    }
+    started = subprocess.Popen([sys.executable, PARTS / "load.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started.stdin.write(json.dumps(spec).encode())
+    started.stdin.close()
+    return started
+
+
+def storm(server, args):
+    """How long a refresh takes while far more people log in than passwords can be hashed."""
+    login = {"identifier": "admin@localhost", "password": PASSWORD, "delivery": "body"}
+    held = tokens(server, 8)
+    idle = load(server, "refresh", 8, args.seconds, tokens=held)
+    held = tokens(server, 8)
+    logins = start_load(
+        server, "fixed", 64, args.seconds + 2, method="POST", path="/auth/login", body=login, statuses=[200, 503, 429]
+    )
+    time.sleep(1)
+    busy = load(server, "refresh", 8, args.seconds, tokens=held)
+    logins.wait(60)
+    print(
+        f"  refresh beside a storm of logins (64 connections): p99 {idle['p99_ms']:.1f} -> {busy['p99_ms']:.1f} ms"
+        f" ({busy['p99_ms'] / idle['p99_ms']:.1f}x), p50 {idle['p50_ms']:.1f} -> {busy['p50_ms']:.1f} ms",
+        flush=True,
+    )
+
+
 def load(server, kind, connections, seconds, **more):
     spec = {
         "host": "127.0.0.1",
@@ -217,6 +252,7 @@ def main():
             [load(server, "fixed", 16, args.seconds, method="GET", path="/jwks.json") for _ in range(args.rounds)],
             floor,
         )
+        storm(server, args)
         print(f"  memory after the load: {server.memory_mib():.0f} MiB")
         server.stop()
         if not args.sqlite_only:
