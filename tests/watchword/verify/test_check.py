@@ -362,6 +362,13 @@ def test_a_rejection_shows_nothing_of_the_token():
     assert caught.value.error is ErrorCode.INVALID_TOKEN
 
 
+@pytest.mark.parametrize("asked", [("read", ()), ((), "admin"), ("r", []), ("", ())])
+def test_one_string_is_not_a_list_of_privileges(asked):
+    verified = check(token(scope="r e a d", roles=["a", "d", "m", "i", "n"]))
+    with pytest.raises(TypeError):
+        check_privileges(verified, *asked)
+
+
 def test_privileges_must_all_be_had():
     verified = check(token())
     check_privileges(verified, ["reports:read"], ["user"])

@@ -118,8 +118,11 @@ def check_access_token(raw: str, keys: KeySet, policy: Policy, now: EpochSeconds
 def check_privileges(token: AccessToken, scopes: Collection[str], roles: Collection[str]) -> None:
     """Check that a verified token has all of these scopes and all of these roles.
 
-    Raises: TokenRejected ``insufficient_scope`` or ``insufficient_role``.
+    Raises: TokenRejected ``insufficient_scope`` or ``insufficient_role``; TypeError for one string, whose letters would
+    be taken for names.
     """
+    if scopes.__class__ is str or roles.__class__ is str:
+        raise TypeError("scopes and roles are collections of names, not one string")
     if scopes and not token.scope.issuperset(scopes):
         raise TokenRejected(RejectionReason.INSUFFICIENT_SCOPE, scope=tuple(scopes))
     if roles and not set(roles).issubset(token.roles):
