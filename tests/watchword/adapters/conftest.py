@@ -109,6 +109,16 @@ MALFORMED = {
     "a null byte": [b"Bearer a\x00b"],
     "a tab": [b"Bearer a\tb"],
     "padding in front": ["Bearer =abc"],
+    "a tab for the space": ["Bearer\tabc.def.ghi"],
+    "a null byte for the space": [b"Bearer\x00abc.def.ghi"],
+    "a space that is not ASCII": [b"Bearer\xa0abc.def.ghi"],
+    "a colon": ["Bearer: abc.def.ghi"],
+    "an equals sign": ["Bearer=abc.def.ghi"],
+    "quotes around all": ['"Bearer abc.def.ghi"'],
+    "joined behind another scheme": ["Basic YTpi, Bearer abc.def.ghi"],
+    "joined without a space": ["Basic YTpi,bearer abc.def.ghi"],
+    "a megabyte of spaces": [b"Bearer" + b" " * 1_000_000],
+    "a megabyte of commas": [b"Bearer a" + b"," * 1_000_000],
 }
 ABSENT = {
     "nothing": [],

@@ -1,6 +1,7 @@
 """Finding credentials, and saying what is wrong with them."""
 
 import contextlib
+import pickle
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,10 @@ def test_every_character_of_b64token_may_be_in_a_token():
         (["bearer", "abc"], "abc"),
         (["bearer"], ""),
         (["chat, bearer"], ""),
+        (["bearer, abc, bearer, def"], ""),
+        (["bearer, abc", "bearer, def"], ""),
+        (["bearer, bearer"], ""),
+        (["Bearer, abc"], None),
     ],
 )
 def test_a_websocket_may_offer_its_token_after_the_subprotocol_bearer(values, token):
@@ -106,6 +111,15 @@ def test_settings_that_cannot_stand_in_a_header_are_refused_when_made(value):
         Bearer(realm=value)
     with pytest.raises(ValueError, match="ASCII"):
         Bearer(resource_metadata=value)
+
+
+def test_commas_of_other_schemes_are_theirs():
+    assert bearer.credentials(['Digest username="a", realm="b", response="bearer"']) is None
+
+
+def test_a_refusal_crosses_processes():
+    again = pickle.loads(pickle.dumps(bearer.missing()))
+    assert (again.status, again.detail, again.headers) == (401, "an access token is required", bearer.missing().headers)
 
 
 @given(st.lists(st.text(max_size=60) | st.text(max_size=30).map("Bearer ".__add__), max_size=3), st.lists(st.text()))

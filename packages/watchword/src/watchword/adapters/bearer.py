@@ -20,6 +20,9 @@ SUBPROTOCOL: Final = "bearer"
 
 # b64token (RFC 6750 §2.1); a comma, a space or anything outside ASCII in its place is a second credential or worse.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+# auth-scheme (RFC 9110 §11.1); what is no such name is no other scheme either, but ours with something wrong behind it.
+_SCHEME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]*")
+_SECOND: Final = re.compile(r",[ \t]*bearer[ \t]", re.IGNORECASE)
 
 
 class AsyncVerifier(Protocol):
@@ -32,7 +35,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
     """A request that is answered here and goes no further."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str]) -> None:
-        super().__init__(status, detail)
+        super().__init__(status, detail, headers)
         self.status = status
         self.detail = detail
         """For the body of the answer; holds nothing of the request."""
@@ -77,8 +80,8 @@ class Bearer:
         ``protocols`` are the values of ``Sec-WebSocket-Protocol``, for WebSockets only.
 
         Returns: the token; None if the request carries no bearer credentials, other schemes included.
-        Raises: Refused, 400, for credentials that are malformed or given twice. RFC 6750 §2: clients MUST NOT use more
-        than one method to transmit the token in each request.
+        Raises: Refused, 400, for credentials that are malformed or given twice, joined by a comma included. RFC 6750
+        §2: clients MUST NOT use more than one method to transmit the token in each request.
         Does not look into forms or queries: a token in a URL ends in logs (RFC 9700 §4.3.2).
         """
         offered = offered_token(protocols)
@@ -88,8 +91,12 @@ class Bearer:
             if offered is not None and not _TOKEN.fullmatch(offered):
                 raise self._malformed("malformed bearer credentials")
             return offered
-        scheme, _, raw = authorization[0].strip(" \t").partition(" ")
+        value = authorization[0].strip(" \t")
+        scheme, _, raw = value.partition(" ")
         if scheme.lower() != "bearer":
+            # Whoever is let in as nobody with bad credentials never learns that they were bad.
+            if not _SCHEME.fullmatch(scheme) or _SECOND.search(value):
+                raise self._malformed("malformed credentials")
             return None
         raw = raw.lstrip(" ")
         if not _TOKEN.fullmatch(raw):
@@ -130,10 +137,10 @@ def offered_token(protocols: Iterable[str]) -> str | None:
     Browsers cannot set headers on a WebSocket; this is the field they can. The server must accept with the subprotocol
     ``bearer``, or the browser gives up; never with the token itself.
 
-    Returns: the token, unverified; an empty text if ``bearer`` stands alone; None without ``bearer``.
+    Returns: the token, unverified; an empty text if ``bearer`` stands alone or twice; None without ``bearer``.
     """
     names = [name.strip(" \t") for value in protocols for name in value.split(",")]
     if SUBPROTOCOL not in names:
         return None
     place = names.index(SUBPROTOCOL) + 1
-    return names[place] if place < len(names) else ""
+    return names[place] if place < len(names) and names.count(SUBPROTOCOL) == 1 else ""

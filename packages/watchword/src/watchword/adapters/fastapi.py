@@ -104,8 +104,8 @@ class BearerAuth(SecurityBase):
 
 
 def _require_some(roles: tuple[str, ...]) -> None:
-    if not roles:
-        raise ValueError("name at least one role: a guard without any would let everyone pass")
+    if not roles or not all(isinstance(role, str) and role for role in roles):
+        raise ValueError("name at least one role, each a text: a guard without any would let everyone pass")
 
 
 class _OptionalBearerAuth(SecurityBase):

@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
 from watchword.adapters.bearer import SUBPROTOCOL, AsyncVerifier, Bearer, Refused, offered_token
+from watchword.oauth.scope import is_scope_token
 from watchword.verify.access_token import AccessToken
 from watchword.verify.check import check_privileges
 from watchword.verify.errors import TokenRejected
@@ -96,9 +97,15 @@ class BearerBackend(AuthenticationBackend):
         """Guard an endpoint, sync or async, HTTP or WebSocket: it needs a token with all these scopes and roles.
 
         Answers 401 and 403 as RFC 6750 §3.1 says. Needs the `middleware`.
+
+        Raises: TypeError for one string; ValueError for a scope that no token can have.
         """
         if isinstance(scopes, str) or isinstance(roles, str):
             raise TypeError("scopes and roles are collections of names, not one string")
+        # Copied: an iterator would be used up by the first request, and let every other one pass.
+        scopes, roles = tuple(scopes), tuple(roles)
+        if not all(map(is_scope_token, scopes)):
+            raise ValueError("scopes must be scope tokens (RFC 6749 §3.3)")
 
         def check(*args: Any, **kwargs: Any) -> None:
             conn = next(arg for arg in (*args, *kwargs.values()) if isinstance(arg, HTTPConnection))
