@@ -144,7 +144,8 @@ class FeedNode:
         """Within it the node learns of changes by itself, whichever process or host makes them."""
         following = asyncio.create_task(self._follow())
         try:
-            yield
+            async with self._store.watching(self.stir):
+                yield
         finally:
             self.drain()
             following.cancel()

@@ -12,7 +12,8 @@ between tasks, threads, processes and hosts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from watchword.clock import EpochSeconds
@@ -184,6 +185,14 @@ class Revocations(Protocol):
     async def begin_epoch(self, audit: AuditEvent) -> Cursor:
         """After a restore from a backup: begin a new epoch of the log at a position past any that was lost, and cut off
         everything issued before, families too. Returns the new head.
+        """
+        ...
+
+    def watching(self, changed: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """Within it, `changed` is called on this event loop at once, and after each commit that moved the head: those of
+        this process before their callers are answered (PostgreSQL: within milliseconds), those of other processes and hosts
+        within milliseconds, or, where the store's messages are lost, within a second of being able to see them. Calls may
+        stand for several commits, and for none. Does not say what was written: read the log.
         """
         ...
 

@@ -5,7 +5,9 @@ Does not serve the feed; endpoints/feed.py does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -13,6 +15,7 @@ import asyncpg
 from watchword_server.store.log import EPOCH_JUMP, START, known_form, require_axis, require_lifetime
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.postgres_sessions import PostgresFamilies
+from watchword_server.store.postgres_watch import Watch
 from watchword_server.store.records import (
     AuditEvent,
     Axis,
@@ -39,7 +42,7 @@ h AS MATERIALIZED (
         ELSE EXISTS (SELECT 1 FROM revocations r WHERE r.position = $3 AND r.chain = $4) END AS known
     FROM revocation_head
 )
-SELECT h.epoch, h.position, h.chain, h.known, t.now, r.* FROM h CROSS JOIN t LEFT JOIN LATERAL (
+SELECT h.epoch, h.position, h.chain, h.known, t.now, current_setting('transaction_read_only'), r.* FROM h CROSS JOIN t LEFT JOIN LATERAL (
     SELECT {CUT_OFF_COLUMNS}, r.chain FROM revocations r
     WHERE r.position > CASE WHEN h.known THEN $3 ELSE 0 END AND r.axis <> '' AND r.expires_at > t.now
     ORDER BY r.position LIMIT $5
@@ -96,8 +99,11 @@ class PostgresRevocations(PostgresFamilies):
         rows = await self._rows(_PAGE, self._now(), *place, most + 1, START)
         if not rows:
             raise StoreUnavailable("PostgreSQL: the log has no head")
-        epoch, position, chain, known, now = rows[0][:5]
-        found = [row[5:] for row in rows if row[5] is not None]
+        epoch, position, chain, known, now, read_only = rows[0][:6]
+        if read_only != "off":
+            # A standby, or a primary set aside: what it does not know yet may have been acknowledged elsewhere.
+            raise StoreUnavailable("PostgreSQL: read-only")
+        found = [row[6:] for row in rows if row[6] is not None]
         more = len(found) > most
         if more:
             position, chain = found[most - 1][0], found[most - 1][8]
@@ -114,6 +120,16 @@ class PostgresRevocations(PostgresFamilies):
         sql = "SELECT watchword_begin_epoch($1, $2, $3, $4)"
         await self._value(sql, self._now(), self._leeway, EPOCH_JUMP, audit_values(audit))
         return await self.head()
+
+    @asynccontextmanager
+    async def watching(self, changed: Callable[[], None]) -> AsyncIterator[None]:
+        """Call `changed` when the head has moved, as notifications tell, or a look each second where they are lost."""
+        watch = asyncio.create_task(Watch(self._dsn, self.head, changed).run())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
     async def declare_lifetime(self, token_class: str, seconds: float) -> float:
         """Remember the longest lifetime of a class of tokens; returns it, in seconds."""

@@ -19,6 +19,7 @@ from watchword.clock import Clock, system_clock
 from watchword_server.store import schema
 from watchword_server.store.log import LEEWAY
 from watchword_server.store.port import SchemaMismatch, StoreUnavailable
+from watchword_server.store.sqlite_watch import Watchers
 from watchword_server.store.sqlite_writer import Writer, unavailable
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class SqliteFile:
         self._aside: ThreadPoolExecutor | None = None
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._watchers = Watchers()
 
     async def open(self, *, migrate: bool) -> None:
         """Connect; see the port."""
@@ -54,7 +56,7 @@ class SqliteFile:
         await asyncio.to_thread(self._prepare, migrate)
         self._local = threading.local()
         self._aside = ThreadPoolExecutor(1, "watchword-sqlite-aside")
-        self._writer = Writer(self._connect)
+        self._writer = Writer(self._connect, committed=self._watchers.committed)
 
     async def close(self) -> None:
         """Finish what was accepted, then close; a second close does nothing."""

@@ -5,7 +5,10 @@ Does not serve the feed; endpoints/feed.py does.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from watchword_server.store.log import EPOCH_JUMP, SHARED_AXES, START, known_form, require_axis, require_lifetime
@@ -97,6 +100,16 @@ class SqliteRevocations(SqliteFamilies):
             return _cursor_of(connection.execute(_HEAD).fetchone())
 
         return await self._write(act)
+
+    @asynccontextmanager
+    async def watching(self, changed: Callable[[], None]) -> AsyncIterator[None]:
+        """Call `changed` when the head has moved: at this process's commits, and 50 ms after others' at most."""
+        watch = asyncio.create_task(self._watchers.watch(self._reader, changed))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
     async def declare_lifetime(self, token_class: str, seconds: float) -> float:
         """Remember the longest lifetime of a class of tokens; returns it, in seconds."""

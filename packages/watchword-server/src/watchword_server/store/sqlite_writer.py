@@ -60,8 +60,15 @@ class Writer:
     meanwhile into one transaction, each act in a savepoint of its own, commits, and only then answers all of them.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        committed: Callable[[sqlite3.Connection], None] = lambda _: None,
+    ) -> None:
+        """``committed`` is called by the thread after each commit, before the callers are answered; must not raise."""
         self._connect = connect
+        self._committed = committed
         self._connection: sqlite3.Connection | None = None
         self._queue: SimpleQueue[list[_Act[Any]] | None] = SimpleQueue()
         self._gathering: dict[asyncio.AbstractEventLoop, list[_Act[Any]]] = {}
@@ -141,6 +148,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - the thread must outlive any fault in what it is given
             self._give_up()
             return [(act, None, error) for act in batch]
+        self._committed(connection)
         return outcomes
 
     def _give_up(self) -> None:
