@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         TokenRejected,
         VerifierUnavailable,
     )
-    from watchword.verify.feed import Revocations
+    from watchword.verify.feed_settings import Revocations
     from watchword.verify.health import Health
     from watchword.verify.policy import Policy
     from watchword.verify.revocation import RevocationView
@@ -71,7 +71,7 @@ if not TYPE_CHECKING:
         "RejectionReason": "verify.errors",
         "RevocationView": "verify.revocation",
         "RevocationViewStale": "verify.errors",
-        "Revocations": "verify.feed",
+        "Revocations": "verify.feed_settings",
         "SyncVerifier": "verify.verifier",
         "TokenRejected": "verify.errors",
         "Transport": "transport",

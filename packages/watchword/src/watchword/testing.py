@@ -16,6 +16,7 @@ from watchword.jose import jws
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 from watchword.transport import Request, Response, TransportError
+from watchword.verify.answer import MEDIA_TYPE, TYP
 from watchword.verify.revocation import Axis, CutOff, RevocationView
 from watchword.verify.verifier import SyncVerifier, Verifier
 
@@ -104,6 +105,10 @@ class FakeIssuer:
         self.key: Key = Key.generate(algorithm)
         self.keys: KeySet = KeySet([self.key])
         """Published now; assign another set to publish it instead."""
+        self.feed_key: Key = Key.generate("ES256")
+        """Signs the feed, and nothing else."""
+        self.feed_keys: KeySet = KeySet([self.feed_key])
+        """The feed's keys as they are published; assign another set to publish it instead."""
         self.feed_token: str | None = None
         """The credential the feed asks for, if any."""
         self.transport: FakeTransport = FakeTransport(
@@ -111,6 +116,7 @@ class FakeIssuer:
                 f"{issuer}/.well-known/openid-configuration": self._metadata,
                 f"{issuer}/jwks": self._jwks,
                 f"{issuer}/revocations": self._feed,
+                f"{issuer}/revocations/keys": lambda _: json_response(self.feed_keys.public_jwks()),
             }
         )
 
@@ -196,7 +202,13 @@ class FakeIssuer:
         return {"keys": self, "revocations": self.view, "clock": self.clock, **options}
 
     def _metadata(self, _request: Request) -> Response:
-        return json_response({"issuer": self.issuer, "jwks_uri": f"{self.issuer}/jwks"})
+        return json_response(
+            {
+                "issuer": self.issuer,
+                "jwks_uri": f"{self.issuer}/jwks",
+                "watchword_revocations_keys_uri": f"{self.issuer}/revocations/keys",
+            }
+        )
 
     def _jwks(self, _request: Request) -> Response:
         return json_response(self.keys.public_jwks(), headers={"cache-control": "public, max-age=300"})
@@ -204,9 +216,16 @@ class FakeIssuer:
     def _feed(self, request: Request) -> Response:
         if self.feed_token is not None and request.headers.get("Authorization") != f"Bearer {self.feed_token}":
             return json_response({}, status=401)
-        query = parse_qs(urlsplit(request.url).query)
-        limit = min(int(query.get("limit", ["1000"])[0]), _PAGE_ENTRIES)
-        epoch, _, rest = query.get("cursor", [""])[0].partition(".")
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
+        page = self._page(query.get("cursor"), min(int(query.get("limit", "1000")), _PAGE_ENTRIES))
+        if "nonce" not in query:
+            return json_response(page)
+        answer = {"iss": self.issuer, "nonce": query["nonce"], "from": query.get("cursor"), **page}
+        signed = Signer(self.feed_key, typ=TYP).sign(msgspec.json.encode(answer))
+        return Response(200, {"content-type": MEDIA_TYPE}, signed.encode())
+
+    def _page(self, cursor: str | None, limit: int) -> dict[str, Any]:
+        epoch, _, rest = (cursor or "").partition(".")
         snapshot = epoch != "fake"
         start = 0 if snapshot else int(rest.partition(".")[0])
         page = self._cut_offs[start : start + limit]
@@ -214,11 +233,9 @@ class FakeIssuer:
         left = [(entry, at + entry.expires_in - now) for entry, at in page]
         entries = [msgspec.structs.replace(entry, expires_in=seconds) for entry, seconds in left if seconds > 0]
         end = start + len(page)
-        return json_response(
-            {
-                "cursor": f"fake.{end}.0",
-                "entries": entries,
-                "more": end < len(self._cut_offs),
-                "snapshot": snapshot,
-            }
-        )
+        return {
+            "cursor": f"fake.{end}.0",
+            "entries": entries,
+            "more": end < len(self._cut_offs),
+            "snapshot": snapshot,
+        }

@@ -37,6 +37,8 @@ class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True):
     code_challenge_methods_supported: tuple[str, ...] = ()
     dpop_signing_alg_values_supported: tuple[str, ...] = ()
     authorization_response_iss_parameter_supported: bool = False
+    watchword_revocations_uri: str | None = None
+    watchword_revocations_keys_uri: str | None = None
 
 
 _decoder: Final = msgspec.json.Decoder(ServerMetadata)

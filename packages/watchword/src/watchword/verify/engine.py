@@ -6,11 +6,10 @@ Does no I/O and awaits nothing (``verifier`` does). Holds no rule of its own but
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Collection
 from concurrent.futures import Future
-from typing import Final, TypeAlias
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from watchword.clock import Clock, EpochSeconds, system_clock
 from watchword.jose.jwk import KeySet
@@ -24,14 +23,17 @@ from watchword.verify.errors import (
     TokenRejected,
     VerifierUnavailable,
 )
-from watchword.verify.feed import Feed, Revocations
+from watchword.verify.feed import Feed
+from watchword.verify.feed_settings import Revocations, check_staleness
 from watchword.verify.health import Health
 from watchword.verify.keys import KeySource, RemoteKeys, StaticKeys
 from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, Policy
 from watchword.verify.revocation import RevocationView
 from watchword.verify.seen import DEFAULT_CACHE_SIZE, Seen, SeenTokens
+from watchword.verify.staleness import IntrospectionDue, StalenessPolicy, WhenStale, check_when_stale
 
-_log: Final = logging.getLogger("watchword")
+_Asked = TypeVar("_Asked")
+"""Whom to ask about tokens: an `Introspector` or an `AsyncIntrospector`, as the shell can wait for."""
 
 Step: TypeAlias = Future[None]
 """Something under way in the background, done when it ended, well or badly."""
@@ -48,7 +50,7 @@ class _UnknownKey(TokenRejected):
         self.keys = keys
 
 
-class Engine:
+class Engine(Generic[_Asked]):
     """What `Verifier` and `SyncVerifier` share."""
 
     def __init__(
@@ -66,6 +68,7 @@ class Engine:
         clock: Clock = system_clock,
         cache_size: int = DEFAULT_CACHE_SIZE,
         timeout: float = 5.0,
+        introspector: _Asked | None = None,
     ) -> None:
         """Make a verifier for tokens of one issuer.
 
@@ -73,7 +76,7 @@ class Engine:
         is called in tokens, or several such names. ``leeway`` (seconds) is granted on all times. ``keys`` are used
         instead of fetched ones; ``jwks_uri`` spares discovery. ``revocations`` says where cut-offs are learnt from
         (None: nowhere, a token then lives until it expires). ``cache_size`` tokens are remembered; 0 verifies each
-        anew. ``timeout`` (seconds) bounds every fetch, and every wait for one.
+        anew. ``timeout`` (seconds) bounds every fetch, and every wait for one. ``introspector`` is whom ``when_stale="introspect"`` asks.
 
         Raises: ValueError or TransportError for settings that cannot be.
         Does not start anything: that is for `start`, or the first token.
@@ -85,6 +88,7 @@ class Engine:
         self._wall, self._monotonic = clock.now, clock.monotonic
         self.timeout = timeout
         self._transport = HttpTransport() if transport is None else transport
+        self._introspector = introspector
         self._cache_size = cache_size
         self._seen = SeenTokens(cache_size)
         self._keys: KeySource
@@ -107,7 +111,16 @@ class Engine:
         if isinstance(revocations, Revocations):
             url = revocations.url or f"{issuer.rstrip('/')}/revocations"
             check_url(url, allow_http=True)
-            self._feed = Feed(revocations, url=url, transport=self._transport, clock=clock, leeway=leeway)
+            self._feed = Feed(
+                revocations,
+                issuer=issuer,
+                url=url,
+                transport=self._transport,
+                clock=clock,
+                leeway=leeway,
+                keys=self._feed_keys(revocations, issuer),
+                token_keys=self._at_hand,
+            )
         self._view: RevocationView | None = None
         if isinstance(revocations, RevocationView):
             self._view = revocations
@@ -115,18 +128,33 @@ class Engine:
             self._view = self._feed.view
         self._freshness = None if self._feed is None else self._feed.freshness
         self._issuer_offset = -math.inf
-        self._accepted_while_stale = 0
+        self._staleness = StalenessPolicy()
+        self._when_stale: WhenStale = "refuse" if self._feed is None else self._feed.settings.when_stale
+        self._catching_up: Step | None = None
+        self._check_policy(None, self._when_stale)
 
-    def verify_now(self, raw: str, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> AccessToken:
+    def verify_now(
+        self,
+        raw: str,
+        *,
+        scopes: Collection[str] = (),
+        roles: Collection[str] = (),
+        max_staleness: float | None = None,
+        when_stale: WhenStale | None = None,
+    ) -> AccessToken:
         """Verify an access token with what is at hand. Does no I/O, awaits nothing, blocks on nothing.
 
-        ``scopes`` and ``roles`` must all be had.
+        ``scopes`` and ``roles`` must all be had. ``max_staleness`` (seconds) and ``when_stale`` are put in the place of
+        what the verifier's `Revocations` say; views given without a feed have no age, and are never stale.
 
         Returns: the verified token.
-        Raises: TokenRejected if it is not good here; VerifierUnavailable if that cannot be told.
+        Raises: TokenRejected if it is not good here; VerifierUnavailable if that cannot be told; ValueError for a bound
+        that a verifier without revocations cannot keep.
         """
         seen = self._seen.recent.get(raw)
-        if seen is None:
+        if max_staleness is not None or when_stale is not None:
+            token = self._verify_within(raw, seen, max_staleness, when_stale)
+        elif seen is None:
             token = self._verify_unseen(raw)
         else:
             token, begins, ends, version = seen
@@ -149,23 +177,45 @@ class Engine:
 
     def health(self) -> Health:
         """How the verifier fares. Does no I/O."""
-        keys, feed = self._keys, self._feed
+        keys, feed, view, staleness = self._keys, self._feed, self._view, self._staleness
         remote = keys if isinstance(keys, RemoteKeys) else None
         count = len(self._at_hand() or ())
-        refusing = feed is None or feed.settings.when_stale == "refuse"
-        stale = (self._view is not None and self._view.full) or (feed is not None and not feed.freshness.fresh())
+        stale = (view is not None and view.full) or (feed is not None and not feed.freshness.fresh())
+        push = None if feed is None else feed.push
         return Health(
-            ready=count > 0 and not (stale and refusing),
+            ready=count > 0 and not (stale and self._when_stale == "refuse"),
             keys=count,
             keys_age=0.0 if remote is None else remote.age(),
             keys_error=None if remote is None else remote.error,
-            revocations=None if self._view is None else len(self._view),
+            revocations=None if view is None else len(view),
             revocations_age=None if feed is None else feed.freshness.age(),
-            revocations_full=self._view is not None and self._view.full,
+            revocations_full=view is not None and view.full,
             revocations_error=None if feed is None else feed.error,
-            accepted_while_stale=self._accepted_while_stale,
+            accepted_while_stale=staleness.accepted,
             cached_tokens=len(self._seen),
+            revocations_bytes=None if view is None else view.estimated_bytes(),
+            mode=None if feed is None else feed.mode,
+            lease_left=None if feed is None else max(0.0, feed.settings.max_staleness - feed.freshness.age()),
+            refused_while_stale=staleness.refused,
+            introspected=staleness.due,
+            renewals=0 if feed is None else feed.renewals,
+            forged_answers=0 if feed is None else feed.forged,
+            pushed_batches=0 if push is None else push.batches,
+            push_error=None if push is None else push.error,
         )
+
+    def keep_within(self, max_staleness: float) -> None:
+        """Announce that someone will verify with this ``max_staleness``, so that the view is renewed often enough.
+
+        `verify` announces by itself, when it is first called so; adapters do when they are made.
+
+        Raises: ValueError for a bound that cannot be kept.
+        """
+        check_staleness(max_staleness)
+        if self._view is None:
+            raise ValueError("max_staleness asks for revocations=, or nobody can keep it")
+        if self._feed is not None and self._feed.keep_within(max_staleness) and self._feed.polled:
+            self._catching_up = self._feed.background.request()
 
     def _forget_all(self) -> None:
         self._seen = SeenTokens(self._cache_size)
@@ -179,13 +229,26 @@ class Engine:
         now, issuer_now = self._wall(), self._monotonic() + self._issuer_offset
         return max(issuer_now, now)
 
-    def _verify_unseen(self, raw: str) -> AccessToken:
+    def _verify_within(
+        self, raw: str, seen: Seen | None, bound: float | None, when_stale: WhenStale | None
+    ) -> AccessToken:
+        """What a call with a bound or a policy of its own goes through."""
+        if bound is not None:
+            self.keep_within(bound)
+        if when_stale is not None:
+            self._check_policy(bound, when_stale)
+        if seen is None:
+            return self._verify_unseen(raw, bound, when_stale)
+        self._check_again(raw, seen, bound, when_stale)
+        return seen[0]
+
+    def _verify_unseen(self, raw: str, bound: float | None = None, when_stale: WhenStale | None = None) -> AccessToken:
         # The memory before the keys: if one of them is withdrawn meanwhile, a new memory was begun, and what was
         # verified with the old keys is not remembered.
         memory = self._seen
         seen = memory.find_older(raw)
         if seen is not None:
-            self._check_again(raw, seen)
+            self._check_again(raw, seen, bound, when_stale)
             return seen[0]
         keys = self._keys.current()
         now, monotonic = self._wall(), self._monotonic()
@@ -197,19 +260,24 @@ class Engine:
             raise
         # It is at least ``iat`` at the issuer: see `_now`.
         self._issuer_offset = max(self._issuer_offset, token.iat - monotonic)
-        version = 0 if self._view is None else self._check_revocation(token, self._view)
+        version = 0 if self._view is None else self._check_revocation(token, self._view, bound, when_stale)
         leeway = self.policy.leeway
         begins = token.iat if token.nbf is None else max(token.iat, token.nbf)
         memory.put(raw, (token, begins - leeway, token.exp + leeway, version))
         return token
 
-    def _check_again(self, raw: str, seen: Seen) -> None:
+    def _check_again(
+        self, raw: str, seen: Seen, bound: float | None = None, when_stale: WhenStale | None = None
+    ) -> None:
         token, begins, ends, version = seen
         now = self._now()
         if not begins <= now < ends:
             self._seen.forget(raw)
             raise TokenRejected(RejectionReason.EXPIRED if now >= ends else RejectionReason.NOT_YET_VALID)
-        if self._view is not None and (newer := self._check_revocation(token, self._view)) != version:
+        if self._view is None:
+            return
+        newer = self._check_revocation(token, self._view, bound, when_stale)
+        if newer != version:
             self._seen.put(raw, (token, begins, ends, newer))
 
     def _look_up_again(self, raw: str, seen: Seen, view: RevocationView) -> None:
@@ -223,24 +291,46 @@ class Engine:
             raise TokenRejected(RejectionReason.REVOKED)
         self._seen.put(raw, (token, begins, ends, version))
 
-    def _check_revocation(self, token: AccessToken, view: RevocationView) -> int:
+    def _check_revocation(
+        self, token: AccessToken, view: RevocationView, bound: float | None, when_stale: WhenStale | None
+    ) -> int:
         """Look the token up in the view. Returns: the version of the view that does not hold it."""
         feed = self._feed
         # In this order. Age before look-up: a view renewed after the look-up would vouch for what was not looked up.
         # Version before look-up: a cut-off that comes in between is then a newer version at the next sight.
-        stale = view.full or (feed is not None and not feed.freshness.fresh())
+        stale = view.full or (feed is not None and not feed.freshness.fresh(bound))
         version = view.version
         if view.kills(token) is not None:
             raise TokenRejected(RejectionReason.REVOKED)
         if feed is not None:
             feed.background.ensure()
         if stale:
-            if feed is None or feed.settings.when_stale == "refuse":
-                raise RevocationViewStale("the view of revocations is too old, or full")
-            if not self._accepted_while_stale:
-                _log.warning("tokens are accepted although the view of revocations is too old, or full")
-            self._accepted_while_stale += 1
+            age = math.inf if feed is None or view.full else feed.freshness.age()
+            self._staleness.apply(token, self._when_stale if when_stale is None else when_stale, age, bound)
         return version
+
+    def _check_policy(self, bound: float | None, when_stale: WhenStale) -> None:
+        check_when_stale(when_stale)
+        if when_stale == "introspect" and self._introspector is None:
+            raise ValueError("when_stale='introspect' asks for introspector=")
+        if bound is None and self._view is None and when_stale != "refuse":
+            raise ValueError("when_stale asks for revocations=")
+
+    def _feed_keys(self, revocations: Revocations, issuer: str) -> KeySource | None:
+        if not revocations.signed:
+            return None
+        if revocations.keys is not None:
+            return StaticKeys(revocations.keys)
+        check_url(revocations.keys_uri or issuer, allow_http=True)
+        return RemoteKeys(
+            issuer,
+            transport=self._transport,
+            clock=self._clock,
+            jwks_uri=revocations.keys_uri,
+            timeout=self.timeout,
+            uri_of=lambda metadata: metadata.watchword_revocations_keys_uri,
+            name="watchword-feed-keys",
+        )
 
     def begin(self) -> list[Step]:
         """Start what runs in the background. Returns: what to wait for until all is at hand."""
@@ -257,9 +347,16 @@ class Engine:
         feed = self._feed
         if not isinstance(error, RevocationViewStale) or feed is None:
             return None
+        step: Step | None = None
         if not feed.polled:
-            return feed.background.request()
-        return _DONE if feed.freshness.fresh() and not feed.view.full else None
+            step = feed.background.request()
+        elif self._catching_up is not None and not self._catching_up.done():
+            step = self._catching_up
+        elif feed.freshness.fresh(error.bound) and not feed.view.full:
+            step = _DONE
+        if step is not None:
+            self._staleness.refused -= not isinstance(error, IntrospectionDue)  # it was not the last word
+        return step
 
     def _at_hand(self) -> KeySet | None:
         try:
@@ -271,6 +368,6 @@ class Engine:
         if isinstance(self._keys, RemoteKeys):
             self._keys.background.stop()
         if self._feed is not None:
-            self._feed.background.stop()
+            self._feed.close()
         if isinstance(self._transport, HttpTransport):
             self._transport.close()

@@ -111,3 +111,6 @@ class KeysUnavailable(VerifierUnavailable):
 
 class RevocationViewStale(VerifierUnavailable):
     """The view of revocations is older than ``max_staleness``, or full, and the policy is to refuse."""
+
+    bound: float | None = None
+    """The ``max_staleness`` of the call, in seconds; None if it was the verifier's."""

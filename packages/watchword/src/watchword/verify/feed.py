@@ -1,96 +1,68 @@
 """Following the revocation feed: ask, check, apply, date.
 
-Decides nothing about tokens. Whatever the feed answers, the view is changed by whole, sound pages or not at all.
+Decides nothing about tokens. Whatever the feed answers, the view is changed by whole, sound pages or not at all; and
+only a signed answer to this very question renews the lease. ``push`` brings the same entries sooner, and renews nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
-from dataclasses import dataclass, field
-from typing import Final, Literal
+import weakref
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from concurrent.futures import wait
+from typing import Final, TypeVar
 from urllib.parse import quote
 
-import msgspec
-
 from watchword.clock import Clock
-from watchword.transport import Request, Transport, TransportError
+from watchword.jose.jwk import KeySet
+from watchword.transport import Request, StreamingTransport, Transport, TransportError
+from watchword.verify import answer, pace
+from watchword.verify.answer import Batch, FeedError, ForgedAnswer, PushedBatch, UnknownFeedKey, parse_batch
 from watchword.verify.background import Background
+from watchword.verify.errors import KeysUnavailable
+from watchword.verify.feed_settings import Revocations, check_staleness
 from watchword.verify.freshness import Freshness
-from watchword.verify.revocation import DEFAULT_MAX_ENTRIES, CutOff, RevocationView
+from watchword.verify.health import Mode
+from watchword.verify.keys import KeySource, RemoteKeys
+from watchword.verify.push import Push
+from watchword.verify.revocation import RevocationView
+
+__all__ = ["Batch", "Feed", "FeedError", "Revocations", "parse_batch"]
 
 _log: Final = logging.getLogger("watchword")
-_CURSOR: Final = re.compile(r"[\x21-\x7e]{1,512}")
 _PAGE_ENTRIES: Final = 1000
-_PAGE_BYTES: Final = 4_194_304
 _MAX_PAGES: Final = 10_000
 _GRACE_SECONDS: Final = 60.0
+_NONCE_BYTES: Final = 16
+_LATE_SECONDS: Final = 2.0
+_HOLD_AGAIN_SECONDS: Final = 300.0
+_HELD_FAILURES: Final = 2
 
-
-@dataclass(frozen=True, slots=True)
-class Revocations:
-    """How a verifier learns what was revoked.
-
-    ``url`` defaults to ``/revocations`` at the issuer; ``token`` is the feed's credential. The feed is asked every
-    ``poll_interval`` seconds at most. A view older than ``max_staleness`` seconds, or full at ``max_entries``, is not
-    relied upon: ``when_stale`` says whether tokens are then refused (503) or accepted, which is logged and counted.
-
-    Raises: ValueError for an interval that could not keep the view fresh.
-    """
-
-    url: str | None = None
-    token: str | None = field(default=None, repr=False)
-    poll_interval: float = 1.0
-    max_staleness: float = 120.0
-    when_stale: Literal["refuse", "accept"] = "refuse"
-    max_entries: int = DEFAULT_MAX_ENTRIES
-    timeout: float = 5.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.poll_interval <= self.max_staleness / 2:
-            raise ValueError("poll_interval must be positive and at most half of max_staleness")
-        if self.when_stale not in {"refuse", "accept"}:
-            raise ValueError("when_stale must be refuse or accept")
-        if self.max_entries < 1 or self.timeout <= 0:
-            raise ValueError("max_entries and timeout must be positive")
-
-
-class FeedError(Exception):
-    """The feed gave an answer that cannot be used. The message names the rule that was broken."""
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """One page of the feed. ``snapshot``: it starts from the beginning, and is merged all the same."""
-
-    cursor: str
-    entries: tuple[CutOff, ...]
-    more: bool
-    snapshot: bool = False
-
-
-_decoder: Final = msgspec.json.Decoder(Batch)
-
-
-def parse_batch(raw: bytes) -> Batch:
-    """Read one page, whole or not at all: an axis or type not known here makes it unusable, never incomplete.
-
-    Raises: FeedError; never another exception.
-    """
-    try:
-        batch = _decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise FeedError("answer is not a page of cut-offs") from None
-    if not _CURSOR.fullmatch(batch.cursor):
-        raise FeedError("cursor is not printable text of at most 512 characters")
-    return batch
+_Read = TypeVar("_Read")
 
 
 class Feed:
-    """Keeps a `RevocationView` up to date by polling, from a thread of its own."""
+    """Keeps a `RevocationView` up to date and its lease renewed, from a thread of its own."""
 
-    def __init__(self, settings: Revocations, *, url: str, transport: Transport, clock: Clock, leeway: float) -> None:
-        """Prepare it for the feed at ``url``; ``leeway`` is how long the verifier accepts tokens beyond ``exp``."""
+    def __init__(
+        self,
+        settings: Revocations,
+        *,
+        issuer: str,
+        url: str,
+        transport: Transport,
+        clock: Clock,
+        leeway: float,
+        keys: KeySource | None = None,
+        token_keys: Callable[[], KeySet | None] = lambda: None,
+    ) -> None:
+        """Prepare it for the feed of ``issuer`` at ``url``.
+
+        ``keys`` are the feed's (None only with ``signed=False``), ``token_keys`` those that sign access tokens, by
+        which no answer may be signed; ``leeway`` is how long the verifier accepts tokens beyond ``exp``.
+        """
         self.settings = settings
         self.view: RevocationView = RevocationView(
             clock=clock, max_entries=settings.max_entries, grace=max(_GRACE_SECONDS, 2 * leeway)
@@ -101,61 +73,263 @@ class Feed:
         """Why the last poll failed; None if it did not."""
         self.polled: bool = False
         """Whether a poll has ended, well or badly."""
+        self.renewals: int = 0
+        self._forged = 0
+        self._issuer = issuer
         self._url = url
         self._transport = transport
+        self._clock = clock
+        self._keys = keys if settings.signed else None
+        self._token_keys = token_keys
+        self._distrusted: tuple[KeySet | None, frozenset[str]] = (None, frozenset())
         self._cursor: str | None = None
+        self._bound = settings.max_staleness
+        self._failures = 0
+        self._round_trip = 0.0
+        self._holds = _Holds()
+        self._owed: tuple[int, float] | None = None
+        self.push: Push | None = None
+        if settings.signed and keys is None:
+            raise ValueError("a feed that signs needs keys")
+        if settings.push and settings.signed and isinstance(transport, StreamingTransport):
+            self.push = self._make_push(transport)
+
+    @property
+    def mode(self) -> Mode:
+        """How cut-offs come just now."""
+        if self.push is not None and self.push.delivering:
+            return "push"
+        hopeful = self.push is not None and self.push.hopeful
+        return "long-poll" if not hopeful and self._hold() else "poll"
+
+    @property
+    def forged(self) -> int:
+        """Answers and batches that were not the feed's."""
+        return self._forged + (0 if self.push is None else self.push.forged)
+
+    def keep_within(self, bound: float) -> bool:
+        """Renew often enough for someone who relies on a view of at most ``bound`` seconds.
+
+        Returns: whether that is oftener than before. Raises: ValueError for a bound that cannot be.
+        """
+        if bound >= self._bound:
+            return False
+        self._bound = check_staleness(bound)
+        return True
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self.background.stop()
+        if isinstance(self._keys, RemoteKeys):
+            self._keys.background.stop()
+        if self.push is not None:
+            self.push.close()
 
     def step(self) -> float:
         """Poll once, to the last page. Returns: seconds until the next poll. Does not raise for a faulty feed."""
         self.view.prune()
+        held = self._hold() if self.mode == "long-poll" else 0.0
+        began = self._clock.monotonic()
         try:
-            self._drain()
-        except (TransportError, FeedError) as error:
-            if self.error is None:
-                _log.warning("revocation feed: %s", error)
-            self.error = str(error)
-        else:
-            if self.error is not None:
-                _log.info("revocation feed is followed again")
-            self.error = None
+            news = self._drain(held)
+        except (TransportError, FeedError, KeysUnavailable) as error:
+            return self._failed(error, held=held)
         finally:
             self.polled = True
-        # Spread over the second half of the interval, so that verifiers started together do not ask together.
-        return self.settings.poll_interval * (0.5 + int.from_bytes(os.urandom(2)) / 131_072)
+        if self.error is not None:
+            _log.info("revocation feed is followed again")
+        self.error, self._failures = None, 0
+        took = self._clock.monotonic() - began
+        self._holds.ended(held, took, news=bool(news), now=began)
+        # What took longer than ever is planned with at once, and forgotten slowly.
+        self._round_trip = max(took - held if held else took, 0.9 * self._round_trip)
+        return self._gap(held, news)
 
-    def _drain(self) -> None:
+    def _failed(self, error: Exception, *, held: float) -> float:
+        if isinstance(error, ForgedAnswer):
+            self._forged += 1
+        if self.error is None:
+            _log.warning("revocation feed: %s", error)
+        self.error = str(error)
+        self._failures += 1
+        if held:
+            self._holds.failed(self._clock.monotonic())
+        return pace.retry(self.settings.poll_interval, self._bound, self._failures, _chance())
+
+    def _gap(self, held: float, news: int) -> float:
+        """Seconds until the next poll, after one that ended well; sees to the stream as well."""
+        push, chance = self.push, _chance()
+        if push is not None and self._cursor is not None:
+            push.follow(self._cursor, self.background.request)
+            if push.delivering:
+                late = self._late(push, news)
+                return min(pace.renewal(self._bound, self._round_trip, chance), _LATE_SECONDS if late else 1e9)
+        self._owed = None
+        if self.mode == "long-poll" and held:
+            return pace.LEAST_GAP * (1 + chance)
+        return pace.interval(self.settings.poll_interval, self._bound, self._round_trip, chance)
+
+    def _late(self, push: Push, newest: int) -> bool:
+        """Whether the stream owes what a poll has brought; one that owes too long is given up."""
+        now = self._clock.monotonic()
+        if push.cursor == self._cursor or (self._owed is not None and push.newest >= self._owed[0]):
+            self._owed = None
+        if self._owed is None and newest > push.newest and push.cursor != self._cursor:
+            self._owed = (newest, now)
+        if self._owed is not None and now - self._owed[1] >= _LATE_SECONDS:
+            self._owed = None
+            push.distrust("a stream is held back on its way")
+            self.background.request()
+        return self._owed is not None
+
+    def _hold(self) -> float:
+        """Seconds to have the next question held; 0 where it must not be."""
+        eligible = self.settings.push and self._keys is not None and self._cursor is not None and self.error is None
+        if not eligible or not self.freshness.known or not self._holds.allowed(self._clock.monotonic()):
+            return 0.0
+        return pace.hold(self._bound, self._round_trip)
+
+    def _drain(self, held: float) -> int:
+        """Read to the last page. Returns: the highest position that was new, 0 for a snapshot or nothing."""
+        newest = 0
         for _ in range(_MAX_PAGES):
             asked = self.freshness.instant()
-            batch = self._ask()
+            batch = self._ask(held)
+            held = 0.0
             if not self.view.apply(batch.entries):
                 raise FeedError("view of revocations is full")
             stuck = batch.more and batch.cursor == self._cursor
             self._cursor = batch.cursor
             if stuck:
                 raise FeedError("feed promises more but does not go on")
+            if not batch.snapshot:
+                newest = max([newest, *(entry.position for entry in batch.entries)])
             if not batch.more:
                 # Every page before this one was read to its end, and this one was read after it was asked for.
                 self.freshness.confirm(asked)
-                return
+                self.renewals += 1
+                return newest
         raise FeedError("feed does not come to an end")
 
-    def _ask(self) -> Batch:
+    def _ask(self, held: float) -> Batch:
+        cursor, nonce = self._cursor, urlsafe_b64encode(os.urandom(_NONCE_BYTES)).rstrip(b"=").decode()
         query = f"limit={_PAGE_ENTRIES}"
-        if self._cursor is not None:
-            query = f"cursor={quote(self._cursor, safe='')}&{query}"
-        headers = {"Accept": "application/json", "Cache-Control": "no-cache"}
-        if self.settings.token is not None:
-            headers["Authorization"] = f"Bearer {self.settings.token}"
-        answer = self._transport.fetch(
+        if cursor is not None:
+            query = f"cursor={quote(cursor, safe='')}&{query}"
+        if self._keys is not None:
+            query = f"{query}&nonce={nonce}"
+        if held:
+            query = f"{query}&wait={held:.2f}"
+        response = self._transport.fetch(
             Request(
                 f"{self._url}{'&' if '?' in self._url else '?'}{query}",
-                headers=headers,
-                timeout=self.settings.timeout,
-                max_bytes=_PAGE_BYTES,
+                headers=self._headers(),
+                timeout=min(self.settings.timeout, max(1.0, self._bound)) + held,
+                max_bytes=answer.MAX_ANSWER_BYTES,
             )
         )
-        if answer.status == 400:
+        if response.status == 400 and not held:
             self._cursor = None  # perhaps the feed no longer understands it: from the start, then, next time
-        if answer.status != 200:
-            raise FeedError(f"feed answered {answer.status}")
-        return parse_batch(answer.body)
+        if response.status != 200:
+            raise FeedError(f"feed answered {response.status}")
+        if self._keys is None:
+            return parse_batch(response.body)
+        if response.headers.get("content-type", "").startswith("application/json"):
+            # Told apart only for the sake of the message: it would be refused as unsigned all the same.
+            raise ForgedAnswer("feed does not sign its answers, so they prove nothing; update the server")
+        return self._with_keys(
+            lambda keys: answer.read_page(
+                response.body,
+                keys,
+                issuer=self._issuer,
+                nonce=nonce,
+                cursor=cursor,
+                distrusted=self._thumbprints(),
+            )
+        )
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": f"{answer.MEDIA_TYPE}, application/json", "Cache-Control": "no-cache"}
+        if self.settings.token is not None:
+            headers["Authorization"] = f"Bearer {self.settings.token}"
+        return headers
+
+    def _with_keys(self, read: Callable[[KeySet], _Read]) -> _Read:
+        """Read with the feed's keys; once more with newer ones if they might help."""
+        source = self._keys
+        if source is None:
+            raise KeysUnavailable("the feed has no keys")
+        keys = None
+        try:
+            keys = source.current()
+            return read(keys)
+        except (KeysUnavailable, UnknownFeedKey):
+            step = source.refresh()
+            if step is not None:
+                wait([step], self.settings.timeout)
+            newer = source.current()
+            if newer is keys:
+                raise
+            return read(newer)
+
+    def _thumbprints(self) -> frozenset[str]:
+        keys = self._token_keys()
+        if keys is not self._distrusted[0]:
+            self._distrusted = (keys, frozenset(key.thumbprint() for key in keys or ()))
+        return self._distrusted[1]
+
+    def _make_push(self, transport: StreamingTransport) -> Push:
+        # The stream's thread must not keep the feed alive, or nothing would ever end a verifier that was forgotten.
+        feed_of = weakref.ref(self)
+
+        def read(raw: bytes) -> PushedBatch:
+            feed = feed_of()
+            if feed is None:
+                raise FeedError("nobody follows this feed any more")
+            return feed.read_pushed(raw)
+
+        push = Push(
+            transport,
+            self.view,
+            read,
+            url=self._url,
+            headers=self._headers(),
+            timeout=self.settings.timeout,
+        )
+        weakref.finalize(self, push.close).atexit = False
+        return push
+
+    def read_pushed(self, raw: bytes) -> PushedBatch:
+        """Read a batch that was pushed. Raises: FeedError, KeysUnavailable. Does not apply it."""
+        return self._with_keys(
+            lambda keys: answer.read_pushed(raw, keys, issuer=self._issuer, distrusted=self._thumbprints())
+        )
+
+
+class _Holds:
+    """Whether it is worth while to have questions held: a proxy may cut them off, a server may not know how."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._not_before = 0.0
+
+    def allowed(self, now: float) -> bool:
+        return now >= self._not_before
+
+    def ended(self, held: float, took: float, *, news: bool, now: float) -> None:
+        if not held:
+            return
+        if news or took >= held / 2:
+            self._failures = 0
+        else:  # it answered at once, with nothing: it does not hold
+            self.failed(now)
+
+    def failed(self, now: float) -> None:
+        self._failures += 1
+        if self._failures >= _HELD_FAILURES:
+            self._failures = 0
+            self._not_before = now + _HOLD_AGAIN_SECONDS
+
+
+def _chance() -> float:
+    return int.from_bytes(os.urandom(2)) / 65_535

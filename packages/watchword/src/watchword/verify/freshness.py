@@ -63,8 +63,10 @@ class Freshness:
         now = self.instant()
         return max(0.0, now.monotonic - self._asked.monotonic, now.wall - self._asked.wall)
 
-    def fresh(self) -> bool:
-        """Whether the view may be relied upon now."""
+    def fresh(self, bound: float | None = None) -> bool:
+        """Whether the view may be relied upon now, or by whoever allows another age than `max_staleness`."""
+        if bound is not None:
+            return self.age() < bound
         clock = self._clock
         if clock.monotonic() < self.until and clock.now() < self.until_wall:
             return True

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from watchword.clock import Clock
 from watchword.jose.errors import JoseError
 from watchword.jose.jwk import KeySet
-from watchword.oauth.metadata import MAX_METADATA_BYTES, MetadataError, metadata_urls, parse_metadata
+from watchword.oauth.metadata import MAX_METADATA_BYTES, MetadataError, ServerMetadata, metadata_urls, parse_metadata
 from watchword.transport import Request, Response, Transport, TransportError
 from watchword.verify.background import Background
 from watchword.verify.errors import KeysUnavailable
@@ -83,8 +83,14 @@ class RemoteKeys:
         jwks_uri: str | None = None,
         timeout: float = 5.0,
         on_removal: Callable[[], None] | None = None,
+        uri_of: Callable[[ServerMetadata], str | None] = lambda metadata: metadata.jwks_uri,
+        name: str = "watchword-keys",
     ) -> None:
-        """Prepare it. ``jwks_uri`` spares discovery; ``on_removal`` is called when a key is no longer published."""
+        """Prepare it.
+
+        ``jwks_uri`` spares discovery, ``uri_of`` says which URL to take from what it finds; ``on_removal`` is called
+        when a key is no longer published; ``name`` is that of the thread.
+        """
         self._issuer = issuer
         self._transport = transport
         self._clock = clock
@@ -92,12 +98,13 @@ class RemoteKeys:
         self._uri = jwks_uri
         self._timeout = timeout
         self._on_removal = on_removal
+        self._uri_of = uri_of
         self._keys: KeySet | None = None
         self._names: frozenset[tuple[str | None, str]] = frozenset()
         self._body = b""
         self._fetched = -math.inf
         self._tried = -math.inf
-        self.background: Background = Background("watchword-keys", self.step)
+        self.background: Background = Background(name, self.step)
         self.error: str | None = None
         """Why the last fetch failed; None if it did not."""
 
@@ -149,11 +156,15 @@ class RemoteKeys:
         failure: Exception = FetchError("issuer has no metadata")
         for url in metadata_urls(self._issuer):
             try:
-                return parse_metadata(self._get(url, MAX_METADATA_BYTES).body, issuer=self._issuer).jwks_uri
+                found = self._uri_of(parse_metadata(self._get(url, MAX_METADATA_BYTES).body, issuer=self._issuer))
             except MetadataError as error:
                 failure = FetchError(str(error))
             except (TransportError, FetchError) as error:
                 failure = error
+            else:
+                if found is not None:
+                    return found
+                failure = FetchError("the issuer's metadata does not say where these keys are")
         raise failure
 
     def _get(self, url: str, max_bytes: int) -> Response:

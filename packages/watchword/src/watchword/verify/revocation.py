@@ -6,7 +6,11 @@ Fetches nothing (``feed`` does) and knows no policy: how old the view may be is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Final, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import msgspec
@@ -19,6 +23,7 @@ Axis: TypeAlias = Literal["token", "session", "family", "account", "client", "te
 DEFAULT_MAX_ENTRIES: Final = 1_000_000
 _SLOT_SECONDS: Final = 16
 _MAX_LIFETIME: Final = 400 * 86_400
+_BYTES_OF_VALUE: Final = 80
 _Position: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Value: TypeAlias = Annotated[str, msgspec.Meta(max_length=1024)]
 
@@ -69,11 +74,12 @@ class _UpTo(NamedTuple):
 class _Ends:
     """The values of one axis, and when each may be forgotten, in slots of 16 seconds."""
 
-    __slots__ = ("_due", "_slots", "until")
+    __slots__ = ("_next", "_slots", "until")
 
     def __init__(self) -> None:
         self.until: dict[str, int] = {}
-        self._due: dict[int, list[str]] = {}
+        self._next: float = math.inf
+        """A slot before which nothing is due."""
         self._slots: dict[int, int] = {}  # one int object a slot, shared by its entries: 32 bytes less for each
 
     def put(self, value: str, slot: int) -> bool:
@@ -81,25 +87,31 @@ class _Ends:
         known = self.until.get(value)
         if known is None or known < slot:
             self.until[value] = self._slots.setdefault(slot, slot)
-            self._due.setdefault(slot, []).append(value)
+            self._next = min(self._next, slot)
         return known is None
 
     def take_due(self, now_slot: float) -> list[str]:
         """Forget what is due. Returns: the values forgotten."""
-        forgotten = []
-        for slot in [slot for slot in self._due if slot <= now_slot]:
-            self._slots.pop(slot, None)
-            for value in self._due.pop(slot):
-                if self.until.get(value) == slot:  # else it was prolonged, and stands in a later slot too
-                    del self.until[value]
-                    forgotten.append(value)
+        if self._next > now_slot:
+            return []
+        # All are looked through, once in 16 seconds at most: a list of each slot's values would take more memory than
+        # the look through a million takes time.
+        forgotten = [value for value, slot in self.until.items() if slot <= now_slot]
+        for value in forgotten:
+            del self.until[value]
+        self._slots = {slot: same for slot, same in self._slots.items() if slot > now_slot}
+        self._next = min(self._slots, default=math.inf)
         return forgotten
+
+
+Listener: TypeAlias = Callable[[Sequence[CutOff]], None]
+"""Called with cut-offs that are new to the view, in the thread that brought them: it must return at once."""
 
 
 class RevocationView:
     """Live cut-offs, keyed by axis and value.
 
-    One thread writes (`apply`, `prune`), any number may ask. Entries are added, merged and, once nothing is left that
+    Threads that write (`apply`, `prune`) wait for one another; those that ask wait for nobody. Entries are added, merged and, once nothing is left that
     they could kill, pruned; never evicted. `merge` is a union, so order and repetition of entries do not matter: an
     old page applied late takes nothing back.
     """
@@ -118,10 +130,13 @@ class RevocationView:
         self._keys = self._ends["key"].until
         self._accounts, self._clients = self._up_to["account"], self._up_to["client"]
         self._tenants, self._everything = self._up_to["tenant"], self._up_to["everything"]
+        self._writing = threading.Lock()
+        self._listeners: tuple[Listener, ...] = ()
         self.version: int = 0
         """Grows with every change that could kill a token; never goes back."""
         self.full: bool = False
         """Whether cut-offs had to be left out for want of room. Then the view must not be trusted."""
+        _views.add(self)
 
     def __len__(self) -> int:
         return sum(len(ends.until) for ends in self._ends.values())
@@ -132,9 +147,25 @@ class RevocationView:
         Returns: False if at least one had to be left out because the view is full; then bring the same entries again
         after `prune`.
         """
+        news: list[CutOff] = []
+        with self._writing:
+            was_full, complete = self.full, False
+            try:
+                complete = self._merge(entries, news)
+            finally:
+                self.full = not complete
+                # After all else, never before: whoever sees the new version must see what it is about. Even if the
+                # merging broke off, since what it did bring in would not be news the next time.
+                self.version += bool(news) or was_full == complete
+        if news:
+            for listener in self._listeners:
+                listener(news)
+        return complete
+
+    def _merge(self, entries: Iterable[CutOff], news: list[CutOff]) -> bool:
         now = self._clock.monotonic()
         room = self._max_entries - len(self)
-        complete, changed = True, False
+        complete = True
         for entry in entries:
             ends = self._ends[entry.axis]
             # "everything" is one entry for good, and the one that must never be refused.
@@ -144,28 +175,50 @@ class RevocationView:
             slot = math.ceil((now + entry.expires_in + self._grace) / _SLOT_SECONDS)
             up_to = self._up_to.get(entry.axis)
             # The cut-off first and its end after it, so that no reader and no prune finds the one without the other.
-            changed |= up_to is not None and _enter(up_to, entry)
+            changed = up_to is not None and _enter(up_to, entry)
             if ends.put(entry.value, slot):
                 room -= 1
                 changed = True
-        changed |= self.full != (not complete)
-        self.full = not complete
-        # After all else, never before: whoever sees the new version must see what it is about.
-        self.version += changed
+            if changed:
+                news.append(entry)
         return complete
 
     def prune(self) -> int:
         """Forget cut-offs that have nothing left to kill. Returns: how many."""
         now_slot = self._clock.monotonic() / _SLOT_SECONDS
         forgotten = 0
-        for axis, ends in self._ends.items():
-            values = ends.take_due(now_slot)
-            forgotten += len(values)
-            up_to = self._up_to.get(axis)
-            if up_to is not None:
-                for value in values:
-                    del up_to[value]
+        with self._writing:
+            for axis, ends in self._ends.items():
+                values = ends.take_due(now_slot)
+                forgotten += len(values)
+                up_to = self._up_to.get(axis)
+                if up_to is not None:
+                    for value in values:
+                        del up_to[value]
         return forgotten
+
+    def listen(self, listener: Listener) -> None:
+        """Have ``listener`` called with what is new, until `unlisten`."""
+        with self._writing:
+            self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Call ``listener`` no more."""
+        with self._writing:
+            self._listeners = tuple(known for known in self._listeners if known != listener)
+
+    def estimated_bytes(self) -> int:
+        """Roughly the memory the entries take: for a gauge, not for a bill."""
+        return sum(sys.getsizeof(ends.until) + _BYTES_OF_VALUE * len(ends.until) for ends in self._ends.values())
+
+    def after_fork(self) -> None:
+        """In the child of a fork: forget a lock that another thread held, and have every token looked up again.
+
+        That thread may have been in the middle of `apply`; what it had brought in would be no news to the child.
+        """
+        self._writing = threading.Lock()
+        self._listeners = ()
+        self.version += 1
 
     def kills(self, token: Revocable) -> Axis | None:
         """Whether the token is cut off. Returns: by which axis, or None. Does not look at the age of the view."""
@@ -214,3 +267,15 @@ def merge(one: _UpTo, other: _UpTo) -> _UpTo:
     high, low = (one, other) if one.position >= other.position else (other, one)
     reach = low.floor if low.spares == high.spares else low.position
     return _UpTo(high.position, high.spares, max(high.floor, reach))
+
+
+_views: weakref.WeakSet[RevocationView] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for view in list(_views):
+        view.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

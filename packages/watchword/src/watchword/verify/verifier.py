@@ -6,36 +6,104 @@ Hold no rule: what is verified, and how, is the same in both.
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
+import weakref
 from collections.abc import Collection
 from concurrent.futures import wait
 from typing import Final, Self
 
 from watchword.verify.access_token import AccessToken
+from watchword.verify.check import check_privileges
 from watchword.verify.engine import Engine, Step
-from watchword.verify.errors import TokenRejected, VerifierUnavailable
+from watchword.verify.errors import RejectionReason, TokenRejected, VerifierUnavailable
 from watchword.verify.health import Health
+from watchword.verify.staleness import AsyncIntrospector, IntrospectionDue, Introspector, WhenStale
+from watchword.verify.watch import Watch, Watches
+
+_log: Final = logging.getLogger("watchword")
 
 _REMEDIES: Final = 2
 """How often one verification may wait: once for keys, once for the first view of revocations."""
 
 
-class Verifier(Engine):
+class Verifier(Engine[AsyncIntrospector]):
     """Verifies access tokens in asyncio applications. One for the whole application; safe in threads, too."""
 
-    async def verify(self, raw: str, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> AccessToken:
+    async def verify(
+        self,
+        raw: str,
+        *,
+        scopes: Collection[str] = (),
+        roles: Collection[str] = (),
+        max_staleness: float | None = None,
+        when_stale: WhenStale | None = None,
+    ) -> AccessToken:
         """Verify an access token; wait, for at most ``timeout`` seconds, if keys must be fetched first.
 
-        As `verify_now` otherwise, which does all the work once keys are at hand.
+        As `verify_now` otherwise, which does all the work once keys are at hand, and knows the arguments.
         """
-        for _ in range(_REMEDIES):
-            try:
-                return self.verify_now(raw, scopes=scopes, roles=roles)
-            except (TokenRejected, VerifierUnavailable) as error:
-                step = self.remedy(error)
-                if step is None:
-                    raise
-            await _settled([step], self.timeout)
-        return self.verify_now(raw, scopes=scopes, roles=roles)
+        try:
+            for _ in range(_REMEDIES):
+                try:
+                    return self.verify_now(
+                        raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale
+                    )
+                except (TokenRejected, VerifierUnavailable) as error:
+                    step = self.remedy(error)
+                    if step is None:
+                        raise
+                await _settled([step], self.timeout)
+            return self.verify_now(raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale)
+        except IntrospectionDue as due:
+            check_privileges(due.token, scopes, roles)
+            return await self._introspected(raw, due)
+
+    def watch(
+        self, token: AccessToken, *, max_staleness: float | None = None, when_stale: WhenStale | None = None
+    ) -> Watch:
+        """Watch over a token for as long as something stays open in its name: ``with verifier.watch(token) as watch``.
+
+        The watch ends when the token is cut off, expires, or the view is older than ``max_staleness`` and
+        ``when_stale`` does not accept that; ``introspect`` does not, since only the token's text could be asked about.
+        Costs no thread and no polling of its own. To be called on a running event loop.
+        """
+        if max_staleness is not None:
+            self.keep_within(max_staleness)
+        if when_stale is not None:
+            self._check_policy(max_staleness, when_stale)
+        return self._watches().watch(token, max_staleness, self._when_stale if when_stale is None else when_stale)
+
+    def _watches(self) -> Watches:
+        loop = asyncio.get_running_loop()
+        watches = self._watched.get(loop)
+        if watches is None:
+            watches = self._watched[loop] = Watches(
+                loop,
+                view=self._view,
+                freshness=self._freshness,
+                now=self._now,
+                leeway=self.policy.leeway,
+                ensure=(lambda: None) if self._feed is None else self._feed.background.ensure,
+            )
+        return watches
+
+    @functools.cached_property
+    def _watched(self) -> weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Watches]:
+        return weakref.WeakKeyDictionary()
+
+    async def _introspected(self, raw: str, due: IntrospectionDue) -> AccessToken:
+        if self._introspector is None:
+            raise due
+        try:
+            active = await asyncio.wait_for(self._introspector.introspect(raw), self.timeout)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is not known whether the token is good
+            # Its name alone: the message may hold the token.
+            _log.warning("introspection failed: %s", type(error).__name__)
+            raise due from None
+        if active is not True:
+            raise TokenRejected(RejectionReason.REVOKED)
+        return due.token
 
     async def start(self) -> Health:
         """Fetch keys and revocations, for at most ``timeout`` seconds, and go on doing so in the background.
@@ -57,23 +125,50 @@ class Verifier(Engine):
         await self.aclose()
 
 
-class SyncVerifier(Engine):
+class SyncVerifier(Engine[Introspector]):
     """Verifies access tokens in threaded applications. One for the whole process; safe in threads."""
 
-    def verify(self, raw: str, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> AccessToken:
+    def verify(
+        self,
+        raw: str,
+        *,
+        scopes: Collection[str] = (),
+        roles: Collection[str] = (),
+        max_staleness: float | None = None,
+        when_stale: WhenStale | None = None,
+    ) -> AccessToken:
         """Verify an access token; wait, for at most ``timeout`` seconds, if keys must be fetched first.
 
-        As `verify_now` otherwise, which does all the work once keys are at hand.
+        As `verify_now` otherwise, which does all the work once keys are at hand, and knows the arguments.
         """
-        for _ in range(_REMEDIES):
-            try:
-                return self.verify_now(raw, scopes=scopes, roles=roles)
-            except (TokenRejected, VerifierUnavailable) as error:
-                step = self.remedy(error)
-                if step is None:
-                    raise
-            _wait([step], self.timeout)
-        return self.verify_now(raw, scopes=scopes, roles=roles)
+        try:
+            for _ in range(_REMEDIES):
+                try:
+                    return self.verify_now(
+                        raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale
+                    )
+                except (TokenRejected, VerifierUnavailable) as error:
+                    step = self.remedy(error)
+                    if step is None:
+                        raise
+                _wait([step], self.timeout)
+            return self.verify_now(raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale)
+        except IntrospectionDue as due:
+            check_privileges(due.token, scopes, roles)
+            return self._introspected(raw, due)
+
+    def _introspected(self, raw: str, due: IntrospectionDue) -> AccessToken:
+        if self._introspector is None:
+            raise due
+        try:
+            active = self._introspector.introspect(raw)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is not known whether the token is good
+            # Its name alone: the message may hold the token.
+            _log.warning("introspection failed: %s", type(error).__name__)
+            raise due from None
+        if active is not True:
+            raise TokenRejected(RejectionReason.REVOKED)
+        return due.token
 
     def start(self) -> Health:
         """Fetch keys and revocations, for at most ``timeout`` seconds, and go on doing so in the background.

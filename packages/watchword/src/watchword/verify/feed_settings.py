@@ -1,0 +1,65 @@
+"""How a verifier is told to follow the feed of revocations.
+
+Holds settings only, checked once when made; ``feed`` and ``push`` act on them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from watchword.jose.jwk import KeySet
+from watchword.verify.revocation import DEFAULT_MAX_ENTRIES
+from watchword.verify.staleness import WhenStale, check_when_stale
+
+LEAST_STALENESS: float = 0.1
+"""Seconds; less could not be kept over any network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """How a verifier learns what was revoked.
+
+    ``url`` defaults to ``/revocations`` at the issuer; ``token`` is the feed's credential. A view older than
+    ``max_staleness`` seconds, or full at ``max_entries``, is not relied upon: ``when_stale`` says whether tokens are
+    then refused (503), accepted (which is logged and counted), put to the verifier's introspector, or judged by a
+    function of token and age. Both can be said per call, too.
+
+    ``push`` has cut-offs sent as they are made; without it, or while it cannot be had, the feed is asked at least every
+    ``poll_interval`` seconds. ``timeout`` (seconds) bounds a question. ``signed`` demands answers that are signed with
+    the feed's keys, fetched from ``keys_uri`` (found by discovery) unless ``keys`` are given; ``signed=False`` believes
+    whoever answers at ``url``, for servers that do not sign, and then nothing is pushed.
+
+    Raises: ValueError for settings that could not keep the view fresh.
+    """
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    poll_interval: float = 1.0
+    max_staleness: float = 120.0
+    when_stale: WhenStale = "refuse"
+    max_entries: int = DEFAULT_MAX_ENTRIES
+    timeout: float = 5.0
+    push: bool = True
+    signed: bool = True
+    keys_uri: str | None = None
+    keys: KeySet | None = None
+
+    def __post_init__(self) -> None:
+        check_staleness(self.max_staleness)
+        check_when_stale(self.when_stale)
+        if not 0 < self.poll_interval <= self.max_staleness / 2:
+            raise ValueError("poll_interval must be positive and at most half of max_staleness")
+        if self.max_entries < 1 or not 0 < self.timeout < math.inf:
+            raise ValueError("max_entries and timeout must be positive")
+        if self.keys is not None and self.keys_uri is not None:
+            raise ValueError("give keys or keys_uri, not both")
+        if not self.signed and (self.keys is not None or self.keys_uri is not None):
+            raise ValueError("keys are of no use with signed=False")
+
+
+def check_staleness(seconds: float) -> float:
+    """Check a bound. Returns: it. Raises: ValueError."""
+    if not LEAST_STALENESS <= seconds < math.inf:
+        raise ValueError(f"max_staleness must be at least {LEAST_STALENESS} s, and finite")
+    return seconds

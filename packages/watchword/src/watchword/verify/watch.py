@@ -1,0 +1,240 @@
+"""Watching over tokens in whose name something stays open: streams, WebSockets, long calls.
+
+Woken by the view when it changes, not by asking it; what a change costs follows cut-offs, not open streams. Ends
+nothing itself: it says that the token has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+from typing import Final, Self, TypeVar
+
+from watchword.clock import EpochSeconds
+from watchword.verify.access_token import AccessToken
+from watchword.verify.freshness import Freshness
+from watchword.verify.revocation import Axis, CutOff, RevocationView
+from watchword.verify.staleness import WhenStale
+
+_LONGEST_NAP: Final = 1.0
+_SHORTEST_NAP: Final = 0.001
+_Result = TypeVar("_Result")
+
+
+class Ended(StrEnum):
+    """Why a watch has ended."""
+
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    STALE = "stale"
+    """Whether the token was revoked cannot be told any more."""
+
+
+class TokenEnded(Exception):  # noqa: N818 - a finding about the token, not a failure of the code
+    """The token in whose name work was going on has ended, and the work with it."""
+
+    def __init__(self, why: Ended) -> None:
+        super().__init__(f"the access token is {why}" if why is not Ended.STALE else "revocations are not known")
+        self.why = why
+
+
+class Watch:
+    """One token watched over, on one event loop. A context manager; leaving it ends the watch without a reason."""
+
+    __slots__ = ("_scopes", "_watches", "bound", "ended", "token", "when_stale")
+
+    def __init__(self, watches: Watches, token: AccessToken, bound: float | None, when_stale: WhenStale) -> None:
+        self._watches = watches
+        self._scopes: set[asyncio.Timeout] = set()
+        self.token = token
+        self.bound = bound
+        self.when_stale = when_stale
+        self.ended: Ended | None = None
+        """Why the token has ended; None as long as it is good."""
+
+    async def run(self, work: Awaitable[_Result]) -> _Result:
+        """Await ``work``, which is cancelled the moment the token ends. Do not nest calls for one task.
+
+        Raises: TokenEnded.
+        """
+        try:
+            async with asyncio.timeout(0 if self.ended is not None else None) as scope:
+                self._scopes.add(scope)
+                try:
+                    return await work
+                finally:
+                    self._scopes.discard(scope)
+        except TimeoutError:
+            if scope.expired() and self.ended is not None:
+                raise TokenEnded(self.ended) from None
+            raise
+
+    async def wait(self) -> Ended:
+        """Wait until the token ends. Returns: why."""
+        try:
+            await self.run(asyncio.get_running_loop().create_future())
+        except TokenEnded as over:
+            return over.why
+        raise AssertionError  # nobody sets that future
+
+    def end(self, why: Ended) -> None:
+        """Say that the token has ended. The first reason stands."""
+        if self.ended is None:
+            self.ended = why
+            for scope in self._scopes:
+                scope.reschedule(asyncio.get_running_loop().time())
+        self._watches.remove(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._watches.remove(self)
+
+
+class Watches:
+    """All watches of one verifier on one event loop: one timer, and one call for each batch of cut-offs."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        view: RevocationView | None,
+        freshness: Freshness | None,
+        now: Callable[[], EpochSeconds],
+        leeway: float,
+        ensure: Callable[[], None],
+    ) -> None:
+        """Prepare it. ``ensure`` sees to it that the feed is followed."""
+        self._loop_of = weakref.ref(loop)
+        self._view = view
+        self._freshness = freshness
+        self._now = now
+        self._leeway = leeway
+        self._ensure = ensure
+        self._named: dict[tuple[Axis, str], set[Watch]] = {}
+        self._due: dict[int, set[Watch]] = {}
+        self._bounds: dict[float | None, set[Watch]] = {}
+        self._all: set[Watch] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def watch(self, token: AccessToken, bound: float | None, when_stale: WhenStale) -> Watch:
+        """Begin to watch over a token, which may end at once."""
+        one = Watch(self, token, bound, when_stale)
+        if not self._all and self._view is not None:
+            self._view.listen(self._heard)
+        self._all.add(one)
+        for group, key in self._groups(one):
+            group.setdefault(key, set()).add(one)
+        self._ensure()
+        # After it can be heard of, so that no cut-off falls in between.
+        if self._view is not None and self._view.kills(token) is not None:
+            one.end(Ended.REVOKED)
+        elif self._timer is None or one.bound not in self._bounds or len(self._bounds[one.bound]) == 1:
+            self.look()
+        elif self._ends_at(token) <= self._now():
+            one.end(Ended.EXPIRED)
+        return one
+
+    def remove(self, one: Watch) -> None:
+        """Watch no longer."""
+        if one not in self._all:
+            return
+        self._all.discard(one)
+        for group, key in self._groups(one):
+            members = group[key]
+            members.discard(one)
+            if not members:
+                del group[key]
+        if not self._all:
+            if self._view is not None:
+                self._view.unlisten(self._heard)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def look(self) -> None:
+        """End what is over by now, and look again when the next may be."""
+        now = self._now()
+        for second in [second for second in self._due if second <= now]:
+            for one in list(self._due.get(second, ())):
+                one.end(Ended.EXPIRED)
+        age = self._age()
+        for bound, members in list(self._bounds.items()):
+            if age >= self._limit(bound):
+                for one in list(members):
+                    if not _accepts(one, age):
+                        one.end(Ended.STALE)
+        loop = self._loop_of()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._all and loop is not None:
+            self._ensure()
+            self._timer = loop.call_later(self._nap(now, age), self.look)
+
+    def _nap(self, now: float, age: float) -> float:
+        # No longer than a second: clocks may jump, and then what was planned is not what is due.
+        waits = [second - now for second in self._due]
+        waits += [self._limit(bound) - age for bound in self._bounds if self._limit(bound) > age]
+        return max(_SHORTEST_NAP, min([_LONGEST_NAP, *waits]))
+
+    def _age(self) -> float:
+        if self._view is not None and self._view.full:
+            return math.inf
+        return 0.0 if self._freshness is None else self._freshness.age()
+
+    def _limit(self, bound: float | None) -> float:
+        if bound is not None:
+            return bound
+        return math.inf if self._freshness is None else self._freshness.max_staleness
+
+    def _ends_at(self, token: AccessToken) -> int:
+        return math.ceil(token.exp + self._leeway)
+
+    def _groups(self, one: Watch) -> list[tuple[dict[object, set[Watch]], object]]:
+        token = one.token
+        named: list[object] = [("token", token.jti), ("account", token.sub)]
+        if token.sid is not None:
+            named.append(("session", token.sid))
+        groups: list[tuple[dict[object, set[Watch]], object]] = [(self._named, name) for name in named]  # type: ignore[misc]
+        return [*groups, (self._due, self._ends_at(token)), (self._bounds, one.bound)]  # type: ignore[list-item]
+
+    def _heard(self, entries: Sequence[CutOff]) -> None:
+        """Called by the view, in the thread of the feed."""
+        loop = self._loop_of()
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(self._cut, entries)
+                return
+        except RuntimeError:  # the loop was closed
+            pass
+        if self._view is not None:
+            self._view.unlisten(self._heard)
+
+    def _cut(self, entries: Sequence[CutOff]) -> None:
+        touched: set[Watch] = set()
+        for entry in entries:
+            if entry.axis in {"token", "session", "account"}:
+                touched |= self._named.get((entry.axis, entry.value), set())
+            elif entry.axis != "family":
+                touched = self._all
+                break
+        for one in list(touched):
+            if self._view is not None and self._view.kills(one.token) is not None:
+                one.end(Ended.REVOKED)
+
+
+def _accepts(one: Watch, age: float) -> bool:
+    if callable(one.when_stale):
+        with contextlib.suppress(Exception):  # a judge that fails accepts nothing
+            return one.when_stale(one.token, age) is True
+        return False
+    return one.when_stale == "accept"
