@@ -64,8 +64,9 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
 
     logs.configure(settings.log.level, settings.log.format)
     server = settings.server
+    app = asgi_app(settings)
     config = uvicorn.Config(
-        asgi_app(settings),
+        app,
         loop="uvloop",
         http=GuardedHttpProtocol,
         ws="none",
@@ -82,6 +83,10 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
 
     class Server(uvicorn.Server):
         """Drains on a signal and then ends by itself: uvicorn would raise the signal again, and exit by it."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.drain()
+            await super().shutdown(sockets)
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:

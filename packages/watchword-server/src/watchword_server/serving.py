@@ -23,6 +23,7 @@ from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.session.services import SessionServices, origin
 from watchword_server.keys.sealing import MasterKeyError, SealError
+from watchword_server.revocation.node import FeedNode
 from watchword_server.sessions.sweeping import Sweeper
 from watchword_server.settings.tree import Settings
 from watchword_server.store.port import SchemaMismatch, StoreUnavailable
@@ -50,18 +51,20 @@ _NOT_STARTED = (StoreUnavailable, SchemaMismatch, SealError, MasterKeyError, Cla
 _log = logging.getLogger("watchword_server")
 
 
-def asgi_app(settings: Settings, *, clock: Clock | None = None) -> ASGIApp:
+def asgi_app(settings: Settings, *, clock: Clock | None = None) -> Serving:
     """The application, which opens its services when the server starts it and drains when the server stops it."""
-    return _Serving(settings, clock)
+    return Serving(settings, clock)
 
 
-class _Serving:
+class Serving:
     """Routes exist from the start-up on; before, and after a failed one, nothing is served."""
 
     def __init__(self, settings: Settings, clock: Clock | None) -> None:
         self._settings = settings
         self._clock = clock
         self._app: ASGIApp | None = None
+        self._health: Health | None = None
+        self._feed: FeedNode | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None and scope["type"] != "lifespan":
@@ -69,34 +72,43 @@ class _Serving:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
+    def drain(self) -> None:
+        """Let go of the readers that are held. To be called when the server begins to stop: the lifespan ends only when all
+        connections are done, and a stream is never done by itself.
+        """
+        if self._health is not None and self._feed is not None:
+            self._health.draining = True
+            self._feed.drain()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """The server's life (ASGI's lifespan). What keeps it from starting is told in a line that names the mend."""
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                health = await self._start(stack)
+                await self._start(stack)
             except _NOT_STARTED as fault:
                 await send({"type": "lifespan.startup.failed", "message": str(fault)})
                 return
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            health.draining = True
+            self.drain()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _start(self, stack: AsyncExitStack) -> Health:
+    async def _start(self, stack: AsyncExitStack) -> None:
         services = await stack.enter_async_context(open_services(self._settings, clock=self._clock))
         await first_administrator(services)
-        health = Health(
+        self._health = Health(
             services.store.ping,
             services.metrics,
             token=_secret(self._settings.metrics.token),
             open_metrics=self._settings.is_development,
         )
-        self._app = http_app(services, health)
+        self._app = http_app(services, self._health)
+        self._feed = services.feed
+        await stack.enter_async_context(services.feed.following())
         sweeper = Sweeper(services.store, retention=self._settings.rotation.retention, metrics=services.metrics)
         for work in (_tending(services), sweeper.run()):
             stack.push_async_callback(_cancelled, asyncio.create_task(work))
-        return health
 
 
 def http_app(services: Services, health: Health) -> ASGIApp:
