@@ -17,6 +17,7 @@ from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 from watchword.transport import Request, Response, TransportError
 from watchword.verify.answer import MEDIA_TYPE, TYP
+from watchword.verify.policy import MAX_LEEWAY_SECONDS
 from watchword.verify.revocation import Axis, CutOff, RevocationView
 from watchword.verify.verifier import SyncVerifier, Verifier
 
@@ -97,7 +98,7 @@ class FakeIssuer:
         self.audience = audience
         self.clock: Clock = FakeClock() if clock is None else clock
         self.lifetime = lifetime
-        self.view: RevocationView = RevocationView(clock=self.clock)
+        self.view: RevocationView = RevocationView(clock=self.clock, grace=MAX_LEEWAY_SECONDS)
         """What its verifiers look into."""
         self._algorithm = algorithm
         self._cut_offs: list[tuple[CutOff, float]] = []

@@ -116,6 +116,13 @@ class Background:
             self._in_child()
 
 
+def ended() -> Future[None]:
+    """For what came in the very moment it was found missing. New each time: a shared one could be locked in a fork."""
+    step: Future[None] = Future()
+    step.set_result(None)
+    return step
+
+
 def _repeat(run: _Run, step_of: weakref.WeakMethod[Callable[[], float]]) -> None:
     while not run.stopped and (step := step_of()) is not None:
         with run.changed:

@@ -15,6 +15,7 @@ from watchword.clock import Clock, EpochSeconds, system_clock
 from watchword.jose.jwk import KeySet
 from watchword.transport import HttpTransport, Transport, check_url
 from watchword.verify.access_token import AccessToken
+from watchword.verify.background import ended
 from watchword.verify.check import check_access_token, check_privileges
 from watchword.verify.errors import (
     KeysUnavailable,
@@ -26,7 +27,7 @@ from watchword.verify.errors import (
 from watchword.verify.feed import Feed
 from watchword.verify.feed_settings import Revocations, check_staleness
 from watchword.verify.health import Health
-from watchword.verify.keys import KeySource, RemoteKeys, StaticKeys
+from watchword.verify.keys import KeySource, RemoteKeys, StaticKeys, key_source
 from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, Policy
 from watchword.verify.revocation import RevocationView
 from watchword.verify.seen import DEFAULT_CACHE_SIZE, Seen, SeenTokens
@@ -37,9 +38,8 @@ _Asked = TypeVar("_Asked")
 
 Step: TypeAlias = Future[None]
 """Something under way in the background, done when it ended, well or badly."""
-_DONE: Final[Step] = Future()
-"""For what came in the very moment it was found missing."""
-_DONE.set_result(None)
+_LOOK_AGAIN_SECONDS: Final = 60.0
+"""How long a token seen before is good without another look at the keys, unless those tell that one was withdrawn."""
 
 
 class _UnknownKey(TokenRejected):
@@ -48,6 +48,10 @@ class _UnknownKey(TokenRejected):
     def __init__(self, keys: KeySet) -> None:
         super().__init__(RejectionReason.UNKNOWN_KEY)
         self.keys = keys
+
+    def __reduce__(self) -> tuple[type[TokenRejected], tuple[RejectionReason, str]]:
+        # Keys do not travel, and an error that cannot be sent breaks the pool of processes it is raised in.
+        return (TokenRejected, (self.reason, self.description))
 
 
 class Engine(Generic[_Asked]):
@@ -78,7 +82,7 @@ class Engine(Generic[_Asked]):
         (None: nowhere, a token then lives until it expires). ``cache_size`` tokens are remembered; 0 verifies each
         anew. ``timeout`` (seconds) bounds every fetch, and every wait for one. ``introspector`` is whom ``when_stale="introspect"`` asks.
 
-        Raises: ValueError or TransportError for settings that cannot be.
+        Raises: ValueError, TypeError or TransportError for settings that cannot be.
         Does not start anything: that is for `start`, or the first token.
         """
         self.policy: Policy = Policy(
@@ -92,10 +96,8 @@ class Engine(Generic[_Asked]):
         self._cache_size = cache_size
         self._seen = SeenTokens(cache_size)
         self._keys: KeySource
-        if isinstance(keys, KeySet):
-            self._keys = StaticKeys(keys)
-        elif keys is not None:
-            self._keys = keys
+        if keys is not None:
+            self._keys = key_source(keys)
         else:
             for url in (issuer, jwks_uri or issuer):
                 check_url(url, allow_http=True)  # whether http is allowed, the transport decides
@@ -123,9 +125,13 @@ class Engine(Generic[_Asked]):
             )
         self._view: RevocationView | None = None
         if isinstance(revocations, RevocationView):
+            if revocations.grace < leeway:
+                raise ValueError("grace of the view must be at least leeway, or tokens outlive their cut-offs")
             self._view = revocations
         elif self._feed is not None:
             self._view = self._feed.view
+        elif revocations is not None:  # ignored, it would have revoked tokens accepted
+            raise TypeError("revocations must be Revocations or a RevocationView")
         self._freshness = None if self._feed is None else self._feed.freshness
         self._issuer_offset = -math.inf
         self._staleness = StalenessPolicy()
@@ -151,26 +157,27 @@ class Engine(Generic[_Asked]):
         Raises: TokenRejected if it is not good here; VerifierUnavailable if that cannot be told; ValueError for a bound
         that a verifier without revocations cannot keep.
         """
-        seen = self._seen.recent.get(raw)
+        memory = self._seen
+        seen = memory.recent.get(raw)
         if max_staleness is not None or when_stale is not None:
-            token = self._verify_within(raw, seen, max_staleness, when_stale)
+            token = self._verify_within(memory, raw, seen, max_staleness, when_stale)
         elif seen is None:
             token = self._verify_unseen(raw)
         else:
-            token, begins, ends, version = seen
+            token, begins, until, version = seen
             now = self._wall()
             monotonic = self._monotonic()
             issuer_now = monotonic + self._issuer_offset
             freshness = self._freshness
             if (
-                not begins <= now < ends
-                or issuer_now >= ends
+                not begins <= now < until
+                or issuer_now >= until
                 or (freshness is not None and (monotonic >= freshness.until or now >= freshness.until_wall))
             ):
-                self._check_again(raw, seen)
+                token = self._check_again(memory, raw, seen)
             # After the age, never before it: a view renewed between the two may hold this token.
             elif self._view is not None and version != self._view.version:
-                self._look_up_again(raw, seen, self._view)
+                token = self._look_up_again(memory, raw, seen, self._view)
         if scopes or roles:
             check_privileges(token, scopes, roles)
         return token
@@ -230,7 +237,7 @@ class Engine(Generic[_Asked]):
         return max(issuer_now, now)
 
     def _verify_within(
-        self, raw: str, seen: Seen | None, bound: float | None, when_stale: WhenStale | None
+        self, memory: SeenTokens, raw: str, seen: Seen | None, bound: float | None, when_stale: WhenStale | None
     ) -> AccessToken:
         """What a call with a bound or a policy of its own goes through."""
         if bound is not None:
@@ -239,8 +246,7 @@ class Engine(Generic[_Asked]):
             self._check_policy(bound, when_stale)
         if seen is None:
             return self._verify_unseen(raw, bound, when_stale)
-        self._check_again(raw, seen, bound, when_stale)
-        return seen[0]
+        return self._check_again(memory, raw, seen, bound, when_stale)
 
     def _verify_unseen(self, raw: str, bound: float | None = None, when_stale: WhenStale | None = None) -> AccessToken:
         # The memory before the keys: if one of them is withdrawn meanwhile, a new memory was begun, and what was
@@ -248,12 +254,14 @@ class Engine(Generic[_Asked]):
         memory = self._seen
         seen = memory.find_older(raw)
         if seen is not None:
-            self._check_again(raw, seen, bound, when_stale)
-            return seen[0]
+            return self._check_again(memory, raw, seen, bound, when_stale)
         keys = self._keys.current()
-        now, monotonic = self._wall(), self._monotonic()
+        if memory.keys is not keys:
+            memory = self._begin_memory(keys)
+        monotonic = self._monotonic()
+        now = max(self._wall(), monotonic + self._issuer_offset)
         try:
-            token = check_access_token(raw, keys, self.policy, max(now, monotonic + self._issuer_offset))
+            token = check_access_token(raw, keys, self.policy, now)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.UNKNOWN_KEY:
                 raise _UnknownKey(keys) from None
@@ -261,35 +269,54 @@ class Engine(Generic[_Asked]):
         # It is at least ``iat`` at the issuer: see `_now`.
         self._issuer_offset = max(self._issuer_offset, token.iat - monotonic)
         version = 0 if self._view is None else self._check_revocation(token, self._view, bound, when_stale)
-        leeway = self.policy.leeway
-        begins = token.iat if token.nbf is None else max(token.iat, token.nbf)
-        memory.put(raw, (token, begins - leeway, token.exp + leeway, version))
+        begins = (token.iat if token.nbf is None else max(token.iat, token.nbf)) - self.policy.leeway
+        memory.put(raw, (token, begins, self._good_until(token, now), version))
         return token
 
-    def _check_again(
-        self, raw: str, seen: Seen, bound: float | None = None, when_stale: WhenStale | None = None
-    ) -> None:
-        token, begins, ends, version = seen
-        now = self._now()
-        if not begins <= now < ends:
-            self._seen.forget(raw)
-            raise TokenRejected(RejectionReason.EXPIRED if now >= ends else RejectionReason.NOT_YET_VALID)
-        if self._view is None:
-            return
-        newer = self._check_revocation(token, self._view, bound, when_stale)
-        if newer != version:
-            self._seen.put(raw, (token, begins, ends, newer))
+    def _begin_memory(self, keys: KeySet) -> SeenTokens:
+        memory = self._seen = SeenTokens(self._cache_size, keys)
+        # If they were replaced in between, whoever did it may have forgotten the memory before this one.
+        if self._keys.current() is not keys:
+            self._seen = SeenTokens(self._cache_size)
+        return memory
 
-    def _look_up_again(self, raw: str, seen: Seen, view: RevocationView) -> None:
+    def _good_until(self, token: AccessToken, now: EpochSeconds) -> EpochSeconds:
+        return min(token.exp + self.policy.leeway, now + _LOOK_AGAIN_SECONDS)
+
+    def _check_again(
+        self,
+        memory: SeenTokens,
+        raw: str,
+        seen: Seen,
+        bound: float | None = None,
+        when_stale: WhenStale | None = None,
+    ) -> AccessToken:
+        """Look at all that may have changed since a token was verified: time, keys, revocations.
+
+        What is found goes into the memory it came from: if that was forgotten meanwhile, so is the token.
+        """
+        token, begins, _, _ = seen
+        now, ends = self._now(), token.exp + self.policy.leeway
+        if not begins <= now < ends:
+            memory.forget(raw)
+            raise TokenRejected(RejectionReason.EXPIRED if now >= ends else RejectionReason.NOT_YET_VALID)
+        if self._keys.current() is not memory.keys:
+            memory.forget(raw)
+            return self._verify_unseen(raw, bound, when_stale)
+        version = 0 if self._view is None else self._check_revocation(token, self._view, bound, when_stale)
+        memory.put(raw, (token, begins, self._good_until(token, now), version))
+        return token
+
+    def _look_up_again(self, memory: SeenTokens, raw: str, seen: Seen, view: RevocationView) -> AccessToken:
         """What a token seen before needs when nothing has changed but the view."""
         version = view.version  # before the look-up: see `_check_revocation`
         if view.full:
-            self._check_again(raw, seen)
-            return
-        token, begins, ends, _ = seen
+            return self._check_again(memory, raw, seen)
+        token, begins, until, _ = seen
         if view.kills(token) is not None:
             raise TokenRejected(RejectionReason.REVOKED)
-        self._seen.put(raw, (token, begins, ends, version))
+        memory.put(raw, (token, begins, until, version))
+        return token
 
     def _check_revocation(
         self, token: AccessToken, view: RevocationView, bound: float | None, when_stale: WhenStale | None
@@ -343,7 +370,7 @@ class Engine(Generic[_Asked]):
         """What to wait for before trying again, if that could help."""
         if isinstance(error, _UnknownKey | KeysUnavailable):
             used = error.keys if isinstance(error, _UnknownKey) else None
-            return self._keys.refresh() or (_DONE if self._at_hand() is not used else None)
+            return self._keys.refresh() or (ended() if self._at_hand() is not used else None)
         feed = self._feed
         if not isinstance(error, RevocationViewStale) or feed is None:
             return None
@@ -353,7 +380,7 @@ class Engine(Generic[_Asked]):
         elif self._catching_up is not None and not self._catching_up.done():
             step = self._catching_up
         elif feed.freshness.fresh(error.bound) and not feed.view.full:
-            step = _DONE
+            step = ended()
         if step is not None:
             self._staleness.refused -= not isinstance(error, IntrospectionDue)  # it was not the last word
         return step

@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from watchword.clock import Clock
 from watchword.jose.errors import JoseError
 from watchword.jose.jwk import KeySet
 from watchword.oauth.metadata import MAX_METADATA_BYTES, MetadataError, ServerMetadata, metadata_urls, parse_metadata
-from watchword.transport import Request, Response, Transport, TransportError
+from watchword.transport import Request, Response, Transport, TransportError, check_url
 from watchword.verify.background import Background
 from watchword.verify.errors import KeysUnavailable
 
@@ -42,7 +43,7 @@ class KeySource(Protocol):
     """Where a verifier gets keys from."""
 
     def current(self) -> KeySet:
-        """The keys to use now. Raises: KeysUnavailable."""
+        """The keys to use now: the same object as long as they are the same. Raises: KeysUnavailable."""
         ...
 
     def refresh(self) -> Future[None] | None:
@@ -62,6 +63,18 @@ class StaticKeys:
 
     def refresh(self) -> None:
         """Nothing newer is to be had."""
+
+
+def key_source(keys: KeySet | KeySource) -> KeySource:
+    """What a verifier was given, as something it can ask.
+
+    Raises: TypeError for anything else, which would otherwise fail at the first token.
+    """
+    if isinstance(keys, KeySet):
+        return StaticKeys(keys)
+    if isinstance(keys, type) or not all(callable(getattr(keys, name, None)) for name in ("current", "refresh")):
+        raise TypeError("keys must be a KeySet or a KeySource")
+    return keys
 
 
 class FetchError(Exception):
@@ -100,7 +113,7 @@ class RemoteKeys:
         self._on_removal = on_removal
         self._uri_of = uri_of
         self._keys: KeySet | None = None
-        self._names: frozenset[tuple[str | None, str]] = frozenset()
+        self._names: frozenset[tuple[str | None, str, str]] = frozenset()
         self._body = b""
         self._fetched = -math.inf
         self._tried = -math.inf
@@ -163,7 +176,7 @@ class RemoteKeys:
                 failure = error
             else:
                 if found is not None:
-                    return found
+                    return _same_scheme(found, self._issuer)
                 failure = FetchError("the issuer's metadata does not say where these keys are")
         raise failure
 
@@ -185,11 +198,19 @@ class RemoteKeys:
         if not len(keys):
             # Better yesterday's keys than none: an empty set is an accident, distrust has its own road (the feed).
             raise FetchError("no key is usable")
-        names = frozenset((key.kid, key.thumbprint()) for key in keys)
+        # With its algorithms: a key that may no longer be used as before is, to that extent, gone.
+        names = frozenset((key.kid, key.thumbprint(), name) for key in keys for name in key.verifiers)
         removed = self._names - names
         self._keys, self._names, self._body = keys, names, body
         if removed and self._on_removal is not None:
             self._on_removal()
+
+
+def _same_scheme(url: str, issuer: str) -> str:
+    """Refuse a URL by which an issuer asked over TLS would send us to plain http, on this machine or elsewhere."""
+    if check_url(url, allow_http=True).scheme != "https" and urlsplit(issuer).scheme == "https":
+        raise FetchError("jwks_uri of an https issuer is not https")  # RFC 8414 §2: MUST use the "https" scheme
+    return url
 
 
 def refresh_seconds(cache_control: str) -> float:

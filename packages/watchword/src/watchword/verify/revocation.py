@@ -122,7 +122,8 @@ class RevocationView:
         """Make an empty view. ``grace``: seconds an entry is kept beyond its time, the verifier's leeway at least."""
         self._clock = clock
         self._max_entries = max_entries
-        self._grace = grace
+        self.grace: float = grace
+        """Seconds an entry is kept beyond its time."""
         self._ends: dict[Axis, _Ends] = {axis: _Ends() for axis in get_args(Axis)}
         self._up_to: dict[Axis, dict[str, _UpTo]] = {"account": {}, "client": {}, "tenant": {}, "everything": {}}
         self._tokens = self._ends["token"].until
@@ -172,7 +173,7 @@ class RevocationView:
             if room <= 0 and entry.value not in ends.until and entry.axis != "everything":
                 complete = False
                 continue
-            slot = math.ceil((now + entry.expires_in + self._grace) / _SLOT_SECONDS)
+            slot = math.ceil((now + entry.expires_in + self.grace) / _SLOT_SECONDS)
             up_to = self._up_to.get(entry.axis)
             # The cut-off first and its end after it, so that no reader and no prune finds the one without the other.
             changed = up_to is not None and _enter(up_to, entry)

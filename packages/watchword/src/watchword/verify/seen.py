@@ -1,6 +1,6 @@
 """Tokens seen before: a bounded memory of what was verified, keyed by the text of the token.
 
-Judges nothing: whoever finds a token here must still look at the time and at revocations.
+Judges nothing: whoever finds a token here must still look at the time, at revocations, and now and then at the keys.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from watchword.clock import EpochSeconds
+from watchword.jose.jwk import KeySet
 from watchword.verify.access_token import AccessToken
 
 DEFAULT_CACHE_SIZE: Final = 10_000
@@ -16,21 +17,25 @@ MAX_CACHED_LENGTH: Final = 4096
 
 
 Seen: TypeAlias = tuple[AccessToken, EpochSeconds, EpochSeconds, int]
-"""What is remembered of a token: the token; from when it is valid and when it has expired, leeway granted; the version
-of the revocation view in which it was last looked up and not found."""
+"""What is remembered of a token: the token; from when it is valid, leeway granted; until when time and keys need no
+closer look; the version of the revocation view in which it was last looked up and not found."""
 
 
 class SeenTokens:
-    """Two generations of entries: when the recent one is half the size it becomes the older one, which is forgotten.
+    """Tokens verified with one set of keys. Another set begins another memory: a token must not outlive its key.
+
+    Two generations of entries: when the recent one is half the size it becomes the older one, which is forgotten.
 
     An entry used at least once a generation stays. Only verified tokens come in, so strangers cannot push them out.
     Takes no lock: each step is one atomic operation on a dict, and a lost entry costs one verification. To forget all,
     begin a new memory: what is still being written into the old one is then lost with it.
     """
 
-    __slots__ = ("_half", "_older", "recent")
+    __slots__ = ("_half", "_older", "keys", "recent")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, keys: KeySet | None = None) -> None:
+        self.keys = keys
+        """What all that is in here was verified with."""
         self._half = max(0, size) // 2
         self._older: dict[str, Seen] = {}
         self.recent: dict[str, Seen] = {}

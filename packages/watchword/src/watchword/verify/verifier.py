@@ -13,6 +13,7 @@ from collections.abc import Collection
 from concurrent.futures import wait
 from typing import Final, Self
 
+from watchword.clock import system_clock
 from watchword.verify.access_token import AccessToken
 from watchword.verify.check import check_privileges
 from watchword.verify.engine import Engine, Step
@@ -43,6 +44,7 @@ class Verifier(Engine[AsyncIntrospector]):
 
         As `verify_now` otherwise, which does all the work once keys are at hand, and knows the arguments.
         """
+        left = self.timeout
         try:
             for _ in range(_REMEDIES):
                 try:
@@ -53,7 +55,7 @@ class Verifier(Engine[AsyncIntrospector]):
                     step = self.remedy(error)
                     if step is None:
                         raise
-                await _settled([step], self.timeout)
+                left = await _settled([step], left)
             return self.verify_now(raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale)
         except IntrospectionDue as due:
             check_privileges(due.token, scopes, roles)
@@ -141,6 +143,7 @@ class SyncVerifier(Engine[Introspector]):
 
         As `verify_now` otherwise, which does all the work once keys are at hand, and knows the arguments.
         """
+        left = self.timeout
         try:
             for _ in range(_REMEDIES):
                 try:
@@ -151,7 +154,7 @@ class SyncVerifier(Engine[Introspector]):
                     step = self.remedy(error)
                     if step is None:
                         raise
-                _wait([step], self.timeout)
+                left = _wait([step], left)
             return self.verify_now(raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale)
         except IntrospectionDue as due:
             check_privileges(due.token, scopes, roles)
@@ -190,16 +193,21 @@ class SyncVerifier(Engine[Introspector]):
         self.close()
 
 
-async def _settled(steps: Collection[Step], seconds: float) -> None:
+async def _settled(steps: Collection[Step], seconds: float) -> float:
+    """Wait for steps. Returns: the seconds that are left of those given."""
     if not steps:
-        return
+        return seconds
+    began = system_clock.monotonic()
     futures = [asyncio.wrap_future(step) for step in steps]
     try:
         await asyncio.wait(futures, timeout=seconds)
     finally:
         for future in futures:
             future.cancel()  # of the waiting, not of the step: others may wait for that, too
+    return max(0.0, seconds - (system_clock.monotonic() - began))
 
 
-def _wait(steps: Collection[Step], seconds: float) -> None:
+def _wait(steps: Collection[Step], seconds: float) -> float:
+    began = system_clock.monotonic()
     wait(steps, timeout=seconds)
+    return max(0.0, seconds - (system_clock.monotonic() - began))
