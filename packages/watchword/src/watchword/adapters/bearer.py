@@ -14,6 +14,7 @@ from watchword.oauth.challenge import challenge
 from watchword.oauth.names import ErrorCode
 from watchword.verify.access_token import AccessToken
 from watchword.verify.errors import TokenRejected, VerifierUnavailable
+from watchword.verify.staleness import WhenStale
 
 SUBPROTOCOL: Final = "bearer"
 """The WebSocket subprotocol after which a token may stand: ``new WebSocket(url, ["bearer", token])``."""
@@ -28,7 +29,15 @@ _SECOND: Final = re.compile(r",[ \t]*bearer[ \t]", re.IGNORECASE)
 class AsyncVerifier(Protocol):
     """What is asked of a verifier here; `watchword.Verifier` is one."""
 
-    async def verify(self, raw: str, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> AccessToken: ...
+    async def verify(
+        self,
+        raw: str,
+        *,
+        scopes: Collection[str] = (),
+        roles: Collection[str] = (),
+        max_staleness: float | None = None,
+        when_stale: WhenStale | None = None,
+    ) -> AccessToken: ...
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
@@ -46,11 +55,15 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 class Bearer:
     """How one resource server challenges. ``resource_metadata`` is the URL of its metadata (RFC 9728 §5.1).
 
+    ``max_staleness`` and ``when_stale`` are asked of every verification, if set: see `Verifier.verify`.
+
     Raises: ValueError if ``realm`` or ``resource_metadata`` cannot stand in a header.
     """
 
     realm: str | None = None
     resource_metadata: str | None = None
+    max_staleness: float | None = None
+    when_stale: WhenStale | None = None
 
     def __post_init__(self) -> None:
         challenge(realm=self.realm, resource_metadata=self.resource_metadata)
@@ -70,9 +83,19 @@ class Bearer:
         if raw is None:
             raise self.missing()
         try:
-            return await verifier.verify(raw, scopes=scopes, roles=roles)
+            if self.max_staleness is None and self.when_stale is None:
+                return await verifier.verify(raw, scopes=scopes, roles=roles)
+            return await verifier.verify(
+                raw, scopes=scopes, roles=roles, max_staleness=self.max_staleness, when_stale=self.when_stale
+            )
         except (TokenRejected, VerifierUnavailable) as error:
             raise self.refused(error) from error
+
+    def announce(self, verifier: AsyncVerifier) -> None:
+        """Tell a verifier in good time how fresh a view will be asked for. Raises: ValueError if it cannot be had."""
+        keep_within = getattr(verifier, "keep_within", None)
+        if self.max_staleness is not None and keep_within is not None:
+            keep_within(self.max_staleness)
 
     def credentials(self, authorization: Sequence[str], protocols: Iterable[str] = ()) -> str | None:
         """Find the token, unverified, in the values of ``Authorization`` (RFC 6750 §2.1).

@@ -14,12 +14,19 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from watchword.adapters.bearer import AsyncVerifier, Bearer, Refused
-from watchword.adapters.starlette import accepted_subprotocol, credential_headers, refuse
+from watchword.adapters.starlette import (
+    accepted_subprotocol,
+    credential_headers,
+    refuse,
+    until_revoked,
+    websocket_until_revoked,
+)
 from watchword.verify.access_token import AccessToken
 from watchword.verify.check import check_privileges
 from watchword.verify.errors import TokenRejected
+from watchword.verify.staleness import WhenStale
 
-__all__ = ["BearerAuth", "accepted_subprotocol"]
+__all__ = ["BearerAuth", "accepted_subprotocol", "until_revoked", "websocket_until_revoked"]
 
 _DESCRIPTION: Final = "A JWT access token (RFC 9068) in `Authorization: Bearer`."
 
@@ -44,11 +51,15 @@ class BearerAuth(SecurityBase):
         resource_metadata: str | None = None,
         scheme_name: str = "bearer",
         description: str = _DESCRIPTION,
+        max_staleness: float | None = None,
+        when_stale: WhenStale | None = None,
     ) -> None:
         """Make the dependency.
 
         ``realm`` and ``resource_metadata`` (a URL, RFC 9728) go into challenges; ``scheme_name`` and ``description``
-        into OpenAPI.
+        into OpenAPI; ``max_staleness`` and ``when_stale`` to `Verifier.verify`.
+
+        Raises: ValueError for a ``max_staleness`` that the verifier cannot keep.
         """
         self.model: SecurityBaseModel = HTTPBearerModel(bearerFormat="JWT", description=description)
         self.scheme_name: str = scheme_name
@@ -56,7 +67,27 @@ class BearerAuth(SecurityBase):
         """The same for routes that are open to all: None without credentials. Bad credentials are refused all the same,
         and so are good ones without the scopes named."""
         self._verifier = verifier
-        self._bearer = Bearer(realm=realm, resource_metadata=resource_metadata)
+        self._bearer = Bearer(realm, resource_metadata, max_staleness, when_stale)
+        self._bearer.announce(verifier)
+        self._siblings: dict[tuple[float, WhenStale | None], BearerAuth] = {}
+
+    def within(self, max_staleness: float, when_stale: WhenStale | None = None) -> "BearerAuth":
+        """The same for routes that ask for a fresher view of revocations: ``Security(auth.within(5), scopes=[...])``.
+
+        Returns: one dependency for all calls with the same arguments, to be overridden in tests by itself.
+        """
+        sibling = self._siblings.get((max_staleness, when_stale))
+        if sibling is None:
+            sibling = self._siblings[max_staleness, when_stale] = BearerAuth(
+                self._verifier,
+                realm=self._bearer.realm,
+                resource_metadata=self._bearer.resource_metadata,
+                scheme_name=self.scheme_name,
+                description=self.model.description or _DESCRIPTION,
+                max_staleness=max_staleness,
+                when_stale=when_stale,
+            )
+        return sibling
 
     async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken:
         """Verify the token of a request or WebSocket. Raises: HTTPException or WebSocketException."""

@@ -5,23 +5,44 @@ Holds no rules; everything is asked of ``bearer`` and the verifier.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar, cast
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError, BaseUser
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from watchword.adapters.bearer import SUBPROTOCOL, AsyncVerifier, Bearer, Refused, offered_token
+from watchword.adapters.open_streams import WatchingVerifier, until_revoked
 from watchword.oauth.scope import is_scope_token
 from watchword.verify.access_token import AccessToken
 from watchword.verify.check import check_privileges
 from watchword.verify.errors import TokenRejected
+from watchword.verify.staleness import WhenStale
+from watchword.verify.watch import TokenEnded
+
+__all__ = [
+    "POLICY_VIOLATION",
+    "BearerBackend",
+    "CredentialsRefused",
+    "TokenUser",
+    "accepted_subprotocol",
+    "credential_headers",
+    "on_error",
+    "refuse",
+    "until_revoked",
+    "websocket_until_revoked",
+]
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -72,11 +93,22 @@ class BearerBackend(AuthenticationBackend):
     """
 
     def __init__(
-        self, verifier: AsyncVerifier, *, realm: str | None = None, resource_metadata: str | None = None
+        self,
+        verifier: AsyncVerifier,
+        *,
+        realm: str | None = None,
+        resource_metadata: str | None = None,
+        max_staleness: float | None = None,
+        when_stale: WhenStale | None = None,
     ) -> None:
-        """Make a backend; ``realm`` and ``resource_metadata`` (a URL, RFC 9728) go into challenges."""
+        """Make a backend.
+
+        ``realm`` and ``resource_metadata`` (a URL, RFC 9728) go into challenges; ``max_staleness`` and ``when_stale``
+        to `Verifier.verify`.
+        """
         self._verifier = verifier
-        self._bearer = Bearer(realm=realm, resource_metadata=resource_metadata)
+        self._bearer = Bearer(realm, resource_metadata, max_staleness, when_stale)
+        self._bearer.announce(verifier)
 
     def middleware(self) -> Middleware:
         """What to put into ``Starlette(middleware=[...])``: this backend with its error answer."""
@@ -93,12 +125,20 @@ class BearerBackend(AuthenticationBackend):
             raise CredentialsRefused(refused) from refused
         return AuthCredentials(["authenticated", *sorted(token.scope)]), TokenUser(token)
 
-    def require(self, *, scopes: Collection[str] = (), roles: Collection[str] = ()) -> Callable[[_Endpoint], _Endpoint]:
+    def require(
+        self,
+        *,
+        scopes: Collection[str] = (),
+        roles: Collection[str] = (),
+        max_staleness: float | None = None,
+        when_stale: WhenStale | None = None,
+    ) -> Callable[[_Endpoint], _Endpoint]:
         """Guard an endpoint, sync or async, HTTP or WebSocket: it needs a token with all these scopes and roles.
 
-        Answers 401 and 403 as RFC 6750 §3.1 says. Needs the `middleware`.
+        ``max_staleness`` and ``when_stale`` ask for more than the backend does; what the backend refuses never comes
+        here. Answers 401 and 403 as RFC 6750 §3.1 says. Needs the `middleware`.
 
-        Raises: TypeError for one string; ValueError for a scope that no token can have.
+        Raises: TypeError for one string; ValueError for a scope that no token can have, or a bound that cannot be kept.
         """
         if isinstance(scopes, str) or isinstance(roles, str):
             raise TypeError("scopes and roles are collections of names, not one string")
@@ -106,9 +146,12 @@ class BearerBackend(AuthenticationBackend):
         scopes, roles = tuple(scopes), tuple(roles)
         if not all(map(is_scope_token, scopes)):
             raise ValueError("scopes must be scope tokens (RFC 6749 §3.3)")
+        again = None
+        if max_staleness is not None or when_stale is not None:
+            again = replace(self._bearer, max_staleness=max_staleness, when_stale=when_stale)
+            again.announce(self._verifier)
 
-        def check(*args: Any, **kwargs: Any) -> None:
-            conn = next(arg for arg in (*args, *kwargs.values()) if isinstance(arg, HTTPConnection))
+        def check(conn: HTTPConnection) -> None:
             if not isinstance(conn.user, TokenUser):
                 refuse(conn, self._bearer.missing())
             try:
@@ -116,20 +159,66 @@ class BearerBackend(AuthenticationBackend):
             except TokenRejected as error:
                 refuse(conn, self._bearer.refused(error))
 
+        async def check_freshly(conn: HTTPConnection, bearer: Bearer) -> None:
+            check(conn)
+            try:
+                # Verified once more: to ask for the age alone would come after the look-up, and vouch for too much.
+                await bearer.authenticate(self._verifier, bearer.credentials(*credential_headers(conn)))
+            except Refused as refused:
+                refuse(conn, refused)
+
         def guard(endpoint: _Endpoint) -> _Endpoint:
+            is_async = inspect.iscoroutinefunction(endpoint)
+
             @functools.wraps(endpoint)
             async def guarded_async(*args: Any, **kwargs: Any) -> Any:
-                check(*args, **kwargs)
-                return await endpoint(*args, **kwargs)
+                conn = _connection(args, kwargs)
+                if again is None:
+                    check(conn)
+                else:
+                    await check_freshly(conn, again)
+                if is_async:
+                    return await endpoint(*args, **kwargs)
+                return await run_in_threadpool(endpoint, *args, **kwargs)
 
             @functools.wraps(endpoint)
             def guarded(*args: Any, **kwargs: Any) -> Any:
-                check(*args, **kwargs)
+                check(_connection(args, kwargs))
                 return endpoint(*args, **kwargs)
 
-            return cast("_Endpoint", guarded_async if inspect.iscoroutinefunction(endpoint) else guarded)
+            return cast("_Endpoint", guarded_async if is_async or again is not None else guarded)
 
         return guard
+
+
+@asynccontextmanager
+async def websocket_until_revoked(
+    websocket: WebSocket,
+    token: AccessToken,
+    verifier: WatchingVerifier,
+    *,
+    max_staleness: float | None = None,
+    when_stale: WhenStale | None = None,
+) -> AsyncIterator[None]:
+    """What stands inside is cancelled, and the WebSocket closed with 1008, the moment the token ends::
+
+        async with websocket_until_revoked(websocket, token, verifier):
+            async for text in websocket.iter_text(): ...
+
+    For an accepted WebSocket; with `until_revoked` for streams that are only sent. ``max_staleness`` and ``when_stale``
+    as in `Verifier.verify`.
+    """
+    with verifier.watch(token, max_staleness=max_staleness, when_stale=when_stale) as watch:
+        try:
+            async with watch.scope():
+                yield
+        except TokenEnded as over:
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):  # the client may have gone first
+                await websocket.close(POLICY_VIOLATION, str(over))
+
+
+def _connection(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HTTPConnection:
+    return next(arg for arg in (*args, *kwargs.values()) if isinstance(arg, HTTPConnection))
 
 
 def on_error(_conn: HTTPConnection, error: AuthenticationError) -> Response:

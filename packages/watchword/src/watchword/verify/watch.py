@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import math
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from watchword.clock import EpochSeconds
 from watchword.verify.access_token import AccessToken
@@ -56,16 +57,19 @@ class Watch:
         self.ended: Ended | None = None
         """Why the token has ended; None as long as it is good."""
 
-    async def run(self, work: Awaitable[_Result]) -> _Result:
-        """Await ``work``, which is cancelled the moment the token ends. Do not nest calls for one task.
+    @asynccontextmanager
+    async def scope(self) -> AsyncIterator[None]:
+        """What is awaited inside is cancelled the moment the token ends.
 
-        Raises: TokenEnded.
+        Raises: TokenEnded, in the place of that cancellation, or at once if the token has ended before.
         """
         try:
-            async with asyncio.timeout(0 if self.ended is not None else None) as scope:
+            async with asyncio.timeout(None) as scope:
+                if self.ended is not None:
+                    raise TokenEnded(self.ended)
                 self._scopes.add(scope)
                 try:
-                    return await work
+                    yield
                 finally:
                     self._scopes.discard(scope)
         except TimeoutError:
@@ -73,13 +77,20 @@ class Watch:
                 raise TokenEnded(self.ended) from None
             raise
 
+    async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Await ``work`` in a `scope`. Raises: TokenEnded."""
+        with contextlib.closing(work):
+            async with self.scope():
+                return await work
+
     async def wait(self) -> Ended:
         """Wait until the token ends. Returns: why."""
         try:
-            await self.run(asyncio.get_running_loop().create_future())
+            async with self.scope():
+                await asyncio.get_running_loop().create_future()  # which nobody sets
         except TokenEnded as over:
             return over.why
-        raise AssertionError  # nobody sets that future
+        raise AssertionError
 
     def end(self, why: Ended) -> None:
         """Say that the token has ended. The first reason stands."""
@@ -116,7 +127,7 @@ class Watches:
         self._now = now
         self._leeway = leeway
         self._ensure = ensure
-        self._named: dict[tuple[Axis, str], set[Watch]] = {}
+        self._named: dict[tuple[Axis, str | None], set[Watch]] = {}
         self._due: dict[int, set[Watch]] = {}
         self._bounds: dict[float | None, set[Watch]] = {}
         self._all: set[Watch] = set()
@@ -137,7 +148,7 @@ class Watches:
         # After it can be heard of, so that no cut-off falls in between.
         if self._view is not None and self._view.kills(token) is not None:
             one.end(Ended.REVOKED)
-        elif self._timer is None or one.bound not in self._bounds or len(self._bounds[one.bound]) == 1:
+        elif self._timer is None or len(self._bounds[one.bound]) == 1:
             self.look()
         elif self._ends_at(token) <= self._now():
             one.end(Ended.EXPIRED)
@@ -199,13 +210,15 @@ class Watches:
     def _ends_at(self, token: AccessToken) -> int:
         return math.ceil(token.exp + self._leeway)
 
-    def _groups(self, one: Watch) -> list[tuple[dict[object, set[Watch]], object]]:
+    def _groups(self, one: Watch) -> list[tuple[dict[Any, set[Watch]], object]]:
         token = one.token
-        named: list[object] = [("token", token.jti), ("account", token.sub)]
-        if token.sid is not None:
-            named.append(("session", token.sid))
-        groups: list[tuple[dict[object, set[Watch]], object]] = [(self._named, name) for name in named]  # type: ignore[misc]
-        return [*groups, (self._due, self._ends_at(token)), (self._bounds, one.bound)]  # type: ignore[list-item]
+        return [
+            (self._named, ("token", token.jti)),
+            (self._named, ("session", token.sid)),
+            (self._named, ("account", token.sub)),
+            (self._due, self._ends_at(token)),
+            (self._bounds, one.bound),
+        ]
 
     def _heard(self, entries: Sequence[CutOff]) -> None:
         """Called by the view, in the thread of the feed."""
