@@ -140,10 +140,10 @@ class Feed:
             _log.info("revocation feed is followed again")
         self.error, self._failures = None, 0
         took = self._clock.monotonic() - began
-        self._holds.ended(held, took, news=bool(news), now=began)
+        again = self._holds.ended(held, took, news=bool(news), now=began)
         # What took longer than ever is planned with at once, and forgotten slowly.
         self._round_trip = max(took - held if held else took, 0.9 * self._round_trip)
-        return self._gap(held, news)
+        return self._gap(news, at_once=again)
 
     def _failed(self, error: Exception, *, held: float) -> float:
         if isinstance(error, ForgedAnswer):
@@ -156,7 +156,7 @@ class Feed:
             self._holds.failed(self._clock.monotonic())
         return pace.retry(self.settings.poll_interval, self._bound, self._failures, _chance())
 
-    def _gap(self, held: float, news: int) -> float:
+    def _gap(self, news: int, *, at_once: bool) -> float:
         """Seconds until the next poll, after one that ended well; sees to the stream as well."""
         push, chance = self.push, _chance()
         if push is not None and self._cursor is not None:
@@ -165,7 +165,7 @@ class Feed:
                 late = self._late(push, news)
                 return min(pace.renewal(self._bound, self._round_trip, chance), _LATE_SECONDS if late else 1e9)
         self._owed = None
-        if self.mode == "long-poll" and held:
+        if at_once and self.mode == "long-poll":
             return pace.LEAST_GAP * (1 + chance)
         return pace.interval(self.settings.poll_interval, self._bound, self._round_trip, chance)
 
@@ -316,13 +316,15 @@ class _Holds:
     def allowed(self, now: float) -> bool:
         return now >= self._not_before
 
-    def ended(self, held: float, took: float, *, news: bool, now: float) -> None:
+    def ended(self, held: float, took: float, *, news: bool, now: float) -> bool:
+        """Returns: whether the question was held, so that the next may follow at once."""
         if not held:
-            return
+            return False
         if news or took >= held / 2:
             self._failures = 0
-        else:  # it answered at once, with nothing: it does not hold
-            self.failed(now)
+            return True
+        self.failed(now)  # it answered at once, with nothing
+        return False
 
     def failed(self, now: float) -> None:
         self._failures += 1
