@@ -1,10 +1,13 @@
 """Attacks on a running verifier: on its memory, its keys, its settings and its errors."""
 
+import asyncio
 import os
 import pickle
 import threading
+import zlib
 
 import pytest
+from msgspec.json import decode, encode
 from watchword import (
     Key,
     KeySet,
@@ -12,10 +15,12 @@ from watchword import (
     RejectionReason,
     Revocations,
     RevocationView,
+    RevocationViewStale,
     SyncVerifier,
     TokenRejected,
     Verifier,
 )
+from watchword.jose import base64url, jws
 from watchword.testing import FakeClock, FakeIssuer, json_response
 from watchword.verify import verifier as verifier_module
 from watchword.verify.keys import MAX_STALE_SECONDS
@@ -138,6 +143,17 @@ def test_a_token_seen_again_and_again_still_ends_when_it_ends(issuer, clock):
         clock.advance(9.9)
     clock.advance(1)
     assert reason(verifier, raw) is R.EXPIRED
+
+
+def test_an_issuer_whose_clock_runs_away_does_not_take_the_verifier_s_along(issuer, clock):
+    verifier = issuer.sync_verifier(leeway=10)
+    now = int(clock.now())
+    honest = issuer.token(exp=now + 60)
+    assert verifier.verify_now(issuer.token(iat=now + 9, exp=now + 69))
+    for ahead in range(18, 3600, 9):  # each a little ahead of the one before, which must not make it credible
+        assert reason(verifier, issuer.token(iat=now + ahead, exp=now + ahead + 60)) is R.ISSUED_IN_FUTURE
+    assert verifier.verify_now(honest)
+    assert verifier.verify_now(issuer.token(exp=now + 30)), "what others issue is not over before its time"
 
 
 def test_a_key_whose_algorithm_was_narrowed_takes_its_tokens_along(clock):
@@ -291,3 +307,266 @@ def test_an_impatient_waiter_waits_once_and_not_once_for_each_attempt(issuer, cl
     assert sum(waited[1:]) == 0
     gate.set()
     verifier.close()
+
+
+# Many at once
+
+
+def test_threads_that_verify_while_keys_turn_and_cut_offs_come_accept_nothing_wrong(issuer, clock):
+    view = RevocationView(clock=clock)
+    verifier = SyncVerifier(
+        issuer.issuer, "api", transport=issuer.transport, clock=clock, revocations=view, cache_size=32
+    )
+    verifier.start()
+    stranger, dead = Key.generate("ES256", kid=issuer.key.kid), []
+    strange = [issuer.token(key=stranger), "rubbish", "a.b.c"]
+    good = [issuer.token(f"user-{number}") for number in range(30)]
+    stop, failures = threading.Event(), []
+
+    def attack():
+        while not stop.is_set():
+            for raw in good:
+                try:
+                    # What was dead before the question must not be good after it.
+                    was_dead = raw in dead
+                    verifier.verify_now(raw)
+                    if was_dead:
+                        failures.append("accepted although revoked")
+                except TokenRejected as rejected:
+                    if rejected.reason is not R.REVOKED:
+                        failures.append(rejected.reason)
+            for raw in strange:
+                try:
+                    verifier.verify_now(raw)
+                    failures.append("accepted a stranger's")
+                except TokenRejected:
+                    pass
+
+    def guarded():
+        try:
+            attack()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for raw in good[::2]:
+        issuer.rotate()
+        verifier._keys.step()
+        issuer.revoke(raw)
+        view.apply([issuer._cut_offs[-1][0]])
+        dead.append(raw)
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert failures == []
+    assert all(reason(verifier, raw) is R.REVOKED for raw in good[::2])
+    assert all(verifier.verify_now(raw) for raw in good[1::2])
+    assert verifier.health().cached_tokens <= 32 + len(threads)
+    verifier.close()
+
+
+async def test_one_who_is_cancelled_while_keys_are_fetched_takes_them_from_nobody(issuer, clock):
+    gate = threading.Event()
+    answer = issuer.transport.answers[JWKS]
+    issuer.transport.answers[JWKS] = lambda request: gate.wait(10) and answer(request)
+    verifier = Verifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
+    tasks = [asyncio.create_task(verifier.verify(issuer.token(f"user-{number}"))) for number in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results[::2])
+    assert [result.sub for result in results[1::2]] == [f"user-{number}" for number in range(1, 20, 2)]
+    assert sum(request.url == JWKS for request in issuer.transport.asked) == 1
+    await verifier.aclose()
+
+
+def test_an_event_loop_that_ended_while_waiting_breaks_no_other(issuer, clock, caplog):
+    gate = threading.Event()
+    answer = issuer.transport.answers[JWKS]
+    issuer.transport.answers[JWKS] = lambda request: gate.wait(10) and answer(request)
+    verifier = Verifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
+
+    async def give_up():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(verifier.verify(issuer.token()), 0.01)
+
+    asyncio.run(give_up())
+    step = verifier._keys.background.join()
+    gate.set()
+    step.result(10)
+    assert asyncio.run(verifier.verify(issuer.token())).sub == "ada"
+    assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+    verifier.end()
+
+
+# What may be seen
+
+
+def test_neither_errors_nor_logs_nor_representations_hold_a_token_or_a_credential(issuer, clock, caplog):
+    secret = "feed-credential-0123456789"
+    issuer.transport.down = True
+    verifier = SyncVerifier(
+        issuer.issuer,
+        "api",
+        transport=issuer.transport,
+        clock=clock,
+        revocations=Revocations(token=secret),
+    )
+    raw = issuer.token("mallory")
+    with pytest.raises(KeysUnavailable) as caught:
+        verifier.verify(raw)
+    issuer.transport.down = False
+    clock.advance(1)
+    verifier.start()
+    with pytest.raises(TokenRejected) as again:
+        verifier.verify(raw[:-4] + "AAAA")
+    held = [caught.value, again.value, verifier, verifier.policy, verifier.health(), Revocations(token=secret)]
+    shown = "".join(f"{one!r} {one}" for one in [*held, issuer.key, issuer.keys])
+    shown += "".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records)
+    assert secret not in shown
+    assert not any(part in shown for part in raw.split("."))
+    assert issuer.key.private_jwk()["d"] not in shown
+    verifier.close()
+
+
+# Attacks on other libraries that must stay failures here
+
+
+def signed(issuer, header, payload=None):
+    """A token with whatever header, truly signed by the issuer's key."""
+    members = {"kid": issuer.key.kid, "alg": "ES256", "typ": "at+jwt"} | header
+    body = jws.parse(issuer.token()).payload if payload is None else payload
+    signing_input = ".".join(base64url.encode(part) for part in (encode(members), body))
+    return f"{signing_input}.{base64url.encode(issuer.key.signers['ES256'](signing_input.encode()))}"
+
+
+@pytest.mark.parametrize(
+    ("attack", "expected"),
+    [
+        ({"crit": ["bork"], "bork": 1}, R.CRITICAL_HEADER),  # CVE-2025-59420, CVE-2026-32597
+        ({"crit": ["exp"], "exp": 9e9}, R.CRITICAL_HEADER),
+        ({"crit": ["b64"], "b64": False}, R.CRITICAL_HEADER),
+        ({"b64": False}, R.CRITICAL_HEADER),
+        ({"alg": "none"}, R.ALGORITHM),  # CVE-2015-9235, CVE-2022-23540
+        ({"alg": "HS256"}, R.ALGORITHM),  # CVE-2016-10555, CVE-2022-29217, CVE-2026-48526
+        ({"jku": "https://evil.example/"}, R.EMBEDDED_KEY),
+        ({"jwk": {"kty": "oct", "k": ""}}, R.EMBEDDED_KEY),  # CVE-2018-0114
+        ({"x5u": "http://169.254.169.254/"}, R.EMBEDDED_KEY),
+        ({"kid": "../../../dev/null"}, R.UNKNOWN_KEY),
+        ({"kid": ""}, R.UNKNOWN_KEY),
+        ({"typ": "JWT"}, R.WRONG_TYPE),
+        ({"typ": "at+jwt; charset=utf-8"}, R.WRONG_TYPE),
+        ({"typ": " at+jwt"}, R.WRONG_TYPE),
+        ({"typ": "at+jwt\0"}, R.WRONG_TYPE),
+        ({"typ": "application/application/at+jwt"}, R.WRONG_TYPE),
+        ({"typ": "logout+jwt"}, R.WRONG_TYPE),
+        ({"typ": ["at+jwt"]}, R.MALFORMED),
+    ],
+)
+def test_a_header_that_fooled_another_library_fools_nobody_here(issuer, attack, expected):
+    assert reason(issuer.sync_verifier(), signed(issuer, attack)) is expected
+
+
+def test_a_compressed_or_nested_payload_is_not_unfolded(issuer):
+    verifier = issuer.sync_verifier()
+    claims = jws.parse(issuer.token()).payload
+    # CVE-2024-33664, CVE-2024-28176, CVE-2024-28102: zip is for JWE; here it is a name like any other.
+    assert reason(verifier, signed(issuer, {"zip": "DEF"}, zlib.compress(claims)[2:-4])) is R.MALFORMED
+    assert reason(verifier, signed(issuer, {"cty": "JWT"}, issuer.token().encode())) is R.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "iss",
+    [
+        "https://issuer.test/",
+        "https://ISSUER.test",
+        "https://issuer.test.evil.example",
+        "https://issuer.tes",
+        "https://xn--issuer-9za.test",
+        "https://issuer.test\u200b",
+        "https://\u0456ssuer.test",
+        ["https://issuer.test"],  # CVE-2024-53861, CVE-2025-30144: a list, and "in" for "=="
+        {"https://issuer.test": 1},
+        "",
+    ],
+)
+def test_an_issuer_that_only_resembles_is_another(issuer, iss):
+    members = decode(jws.parse(issuer.token()).payload) | {"iss": iss}
+    assert reason(issuer.sync_verifier(), signed(issuer, {}, encode(members))) in {R.ISSUER, R.BAD_CLAIM}
+
+
+def test_tokens_of_nothing_but_dots_are_refused_without_being_split(issuer):
+    verifier = issuer.sync_verifier()  # CVE-2025-27144, CVE-2025-30204
+    for raw in ("." * 10_000, "." * 10_000_000, "a" * 10_000_000, "a." * 8_000):
+        assert reason(verifier, raw) in {R.MALFORMED, R.TOO_LONG}
+
+
+def test_a_judge_who_fails_accepts_nothing_and_is_no_other_error(clock):
+    issuer = FakeIssuer(clock=clock)
+    verifier = issuer.sync_verifier()
+    raw = issuer.token()
+    issuer.view.full = True
+
+    def judge(_token, _age):
+        raise ZeroDivisionError("secret")
+
+    with pytest.raises(RevocationViewStale) as caught:
+        verifier.verify_now(raw, when_stale=judge)
+    assert "secret" not in str(caught.value)
+    for answer in (1, "yes", None, [True]):
+        with pytest.raises(RevocationViewStale):
+            verifier.verify_now(raw, when_stale=lambda _token, _age, answer=answer: answer)
+    assert verifier.verify_now(raw, when_stale=lambda _token, _age: True)
+
+
+def test_one_of_two_keys_of_one_name_is_chosen_by_algorithm_and_type_alone(clock):
+    issuer = FakeIssuer(clock=clock)
+    rsa = Key.generate("RS256", kid=issuer.key.kid)
+    issuer.keys = KeySet([rsa.public(), issuer.key.public()])
+    verifier = SyncVerifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
+    verifier.start()
+    assert verifier.verify_now(issuer.token())
+    assert verifier.verify_now(issuer.token(key=rsa))
+    assert reason(verifier, issuer.token(key=Key.generate("RS256", kid=rsa.kid))) is R.BAD_SIGNATURE
+    assert reason(verifier, issuer.token(key=Key.generate("Ed25519", kid=rsa.kid))) is R.ALGORITHM
+    verifier.close()
+
+
+@pytest.mark.parametrize("change", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": ["sign"]}, {"alg": "ES384"}])
+def test_a_published_key_for_something_else_verifies_nothing(issuer, clock, change):
+    members = {name: value for name, value in issuer.key.public_jwk().items() if name not in {"use", "alg"}}
+    other = Key.generate("ES256").public_jwk()
+    issuer.transport.answers[JWKS] = lambda _: json_response({"keys": [members | change, other]})
+    verifier = SyncVerifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
+    verifier.start()
+    assert reason(verifier, issuer.token()) in {R.UNKNOWN_KEY, R.ALGORITHM}
+    verifier.close()
+
+
+def test_a_private_key_or_a_secret_that_was_published_verifies_nothing(issuer, clock):
+    secret = Key.generate("HS256")
+    for leaked in (issuer.key, secret):
+        answer = json_response({"keys": [leaked.private_jwk(), Key.generate("ES256").public_jwk()]})
+        issuer.transport.answers[JWKS] = lambda _, answer=answer: answer
+        verifier = SyncVerifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
+        verifier.start()
+        with pytest.raises((TokenRejected, KeysUnavailable)):
+            verifier.verify(issuer.token(key=leaked))
+        verifier.close()
+
+
+def test_a_failing_key_server_takes_no_known_key_away_however_many_strangers_ask(verifier, issuer, clock):
+    raw = issuer.token()  # CVE-2026-48524
+    issuer.transport.answers[JWKS] = lambda _: json_response({}, status=500)
+    asked = len(issuer.transport.asked)
+    for number in range(1000):
+        assert reason(verifier, signed(issuer, {"kid": f"random-{number}"})) is R.UNKNOWN_KEY
+        with pytest.raises(TokenRejected):
+            verifier.verify(signed(issuer, {"kid": f"random-{number}"}))
+    assert len(issuer.transport.asked) - asked <= 4
+    assert verifier.verify(raw)

@@ -258,16 +258,17 @@ class Engine(Generic[_Asked]):
         keys = self._keys.current()
         if memory.keys is not keys:
             memory = self._begin_memory(keys)
-        monotonic = self._monotonic()
-        now = max(self._wall(), monotonic + self._issuer_offset)
+        wall, monotonic = self._wall(), self._monotonic()
+        now = max(wall, monotonic + self._issuer_offset)
         try:
             token = check_access_token(raw, keys, self.policy, now)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.UNKNOWN_KEY:
                 raise _UnknownKey(keys) from None
             raise
-        # It is at least ``iat`` at the issuer: see `_now`.
-        self._issuer_offset = max(self._issuer_offset, token.iat - monotonic)
+        # It is at least ``iat`` at the issuer (see `_now`), believed as far as our own clock bears it out: or each token a
+        # little ahead would make one further ahead credible.
+        self._issuer_offset = max(self._issuer_offset, min(token.iat, wall) - monotonic)
         version = 0 if self._view is None else self._check_revocation(token, self._view, bound, when_stale)
         begins = (token.iat if token.nbf is None else max(token.iat, token.nbf)) - self.policy.leeway
         memory.put(raw, (token, begins, self._good_until(token, now), version))
@@ -291,10 +292,8 @@ class Engine(Generic[_Asked]):
         bound: float | None = None,
         when_stale: WhenStale | None = None,
     ) -> AccessToken:
-        """Look at all that may have changed since a token was verified: time, keys, revocations.
-
-        What is found goes into the memory it came from: if that was forgotten meanwhile, so is the token.
-        """
+        """Look at all that may have changed since a token was verified: time, keys, revocations."""
+        # What is found goes into the memory it came from: if that was forgotten meanwhile, so is the token.
         token, begins, _, _ = seen
         now, ends = self._now(), token.exp + self.policy.leeway
         if not begins <= now < ends:

@@ -60,6 +60,17 @@ def check_when_stale(policy: WhenStale) -> None:
         raise ValueError("when_stale must be refuse, accept, introspect or a function")
 
 
+def accepts(policy: WhenStale, token: AccessToken, age: float) -> bool:
+    """Whether a policy accepts a token by itself. A judge that fails accepts nothing."""
+    if not callable(policy):
+        return policy == "accept"
+    try:
+        return policy(token, age) is True
+    except Exception as error:  # noqa: BLE001 - whatever it was, the token was not found good
+        _log.warning("when_stale failed: %s", type(error).__name__)  # the message may hold what it was about
+        return False
+
+
 class StalenessPolicy:
     """Applies policies, and counts what came of them. Counters may miss a few under many threads."""
 
@@ -82,7 +93,7 @@ class StalenessPolicy:
         if when_stale == "introspect":
             self.due += 1
             error = IntrospectionDue(token)
-        elif when_stale == "accept" or (callable(when_stale) and when_stale(token, age) is True):
+        elif accepts(when_stale, token, age):
             if not self.accepted:
                 _log.warning("tokens are accepted although the view of revocations is too old, or full")
             self.accepted += 1

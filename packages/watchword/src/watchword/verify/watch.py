@@ -19,7 +19,7 @@ from watchword.clock import EpochSeconds
 from watchword.verify.access_token import AccessToken
 from watchword.verify.freshness import Freshness
 from watchword.verify.revocation import Axis, CutOff, RevocationView
-from watchword.verify.staleness import WhenStale
+from watchword.verify.staleness import WhenStale, accepts
 
 _LONGEST_NAP: Final = 1.0
 _SHORTEST_NAP: Final = 0.001
@@ -181,7 +181,7 @@ class Watches:
         for bound, members in list(self._bounds.items()):
             if age >= self._limit(bound):
                 for one in list(members):
-                    if not _accepts(one, age):
+                    if not accepts(one.when_stale, one.token, age):
                         one.end(Ended.STALE)
         loop = self._loop_of()
         if self._timer is not None:
@@ -243,11 +243,3 @@ class Watches:
         for one in list(touched):
             if self._view is not None and self._view.kills(one.token) is not None:
                 one.end(Ended.REVOKED)
-
-
-def _accepts(one: Watch, age: float) -> bool:
-    if callable(one.when_stale):
-        with contextlib.suppress(Exception):  # a judge that fails accepts nothing
-            return one.when_stale(one.token, age) is True
-        return False
-    return one.when_stale == "accept"
