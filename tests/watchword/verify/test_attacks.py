@@ -367,6 +367,32 @@ def test_threads_that_verify_while_keys_turn_and_cut_offs_come_accept_nothing_wr
     verifier.close()
 
 
+def test_a_thread_that_asks_while_another_s_fetch_ends_does_not_cause_one_more(issuer, clock):
+    verifier = SyncVerifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
+    keys, monotonic = verifier._keys, clock.monotonic
+    others = []
+
+    def ask():
+        step = keys.refresh()
+        assert step is None or step.result(10) is None
+
+    def fetched_meanwhile():
+        now = monotonic()
+        if threading.current_thread() is threading.main_thread() and not others:
+            others.append(threading.Thread(target=ask))
+            others[0].start()
+            others[0].join(0.2)  # it ends in this time only if it is let in between the question and the answer
+        return now
+
+    clock.monotonic = fetched_meanwhile
+    step = keys.refresh()
+    others[0].join(10)
+    assert step is None or step.result(10) is None
+    assert keys.refresh() is None
+    assert sum(request.url == JWKS for request in issuer.transport.asked) == 1
+    verifier.close()
+
+
 async def test_one_who_is_cancelled_while_keys_are_fetched_takes_them_from_nobody(issuer, clock):
     gate = threading.Event()
     answer = issuer.transport.answers[JWKS]

@@ -26,10 +26,13 @@ class _Run:
         self.wanted = False
         self.step: Future[None] | None = None
 
-    def wake(self) -> Future[None]:
-        """Have a step begin now unless one is under way. Returns: its future."""
+    def wake(self, unless: Callable[[], bool]) -> Future[None] | None:
+        """Have a step begin now unless one is under way. Returns: its future; None if there is a reason against it."""
         with self.changed:
             if self.step is None:
+                # Here, where no step can end in between: asked before, many threads would have one step each.
+                if unless():
+                    return None
                 self.wanted = True
                 self.changed.notify()
             return self.promise()
@@ -80,15 +83,22 @@ class Background:
 
         Returns: a future that is done when that step has ended, well or badly.
         """
+        return self.request_unless(lambda: False) or ended()
+
+    def request_unless(self, reason: Callable[[], bool]) -> Future[None] | None:
+        """As `request`, but None where no step is under way and there is a ``reason`` not to begin one."""
         with self._guard:
             run = self._run
             if run is None:
+                if reason():
+                    return None
                 run = self._run = _Run(stopped=self._closed)
-                promise = run.promise()  # before the thread starts, or its first step could end unnoticed
+                # Before the thread starts, or its first step could end unnoticed.
+                promise: Future[None] | None = run.promise()
                 if not self._closed:
                     threading.Thread(target=_repeat, args=(run, self._step), name=self._name, daemon=True).start()
             else:
-                promise = run.wake()
+                promise = run.wake(reason)
         if run.stopped:
             run.keep_promise()
         return promise

@@ -137,10 +137,11 @@ class RemoteKeys:
 
     def refresh(self) -> Future[None] | None:
         """As `KeySource.refresh`; None while cooling down from the last fetch."""
+        return self.background.request_unless(self._cooling_down)
+
+    def _cooling_down(self) -> bool:
         cool_down = FIRST_COOL_DOWN_SECONDS if self._keys is None else COOL_DOWN_SECONDS
-        if self._clock.monotonic() - self._tried < cool_down:
-            return self.background.join()
-        return self.background.request()
+        return self._clock.monotonic() - self._tried < cool_down
 
     def step(self) -> float:
         """Fetch once. Returns: seconds until the next fetch. Does not raise for a faulty issuer."""
