@@ -229,6 +229,7 @@ class Watches:
                 return
         except RuntimeError:  # the loop was closed
             pass
+        self._timer = None  # which knows the loop
         if self._view is not None:
             self._view.unlisten(self._heard)
 
