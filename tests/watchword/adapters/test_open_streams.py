@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 import pytest
 from fastapi import FastAPI, Security, WebSocket
@@ -143,7 +144,7 @@ async def test_a_websocket_is_closed_with_1008_when_its_token_is_cut_off(issuer,
     app, auth, cleaned = FastAPI(), BearerAuth(verifier), []
 
     @app.websocket("/")
-    async def chat(websocket: WebSocket, token: AccessToken = Security(auth)):
+    async def chat(websocket: WebSocket, token: Annotated[AccessToken, Security(auth)]):
         await websocket.accept()
         async with websocket_until_revoked(websocket, token, verifier):
             try:
@@ -186,15 +187,15 @@ async def test_a_fastapi_route_may_ask_for_a_fresher_view_than_others(issuer, cl
         verifier.timeout = 0.05
 
         @app.get("/plain")
-        async def plain(token: AccessToken = Security(auth)):
+        async def plain(token: Annotated[AccessToken, Security(auth)]):
             return token.sub
 
         @app.get("/strict")
-        async def strict(token: AccessToken = Security(auth.within(5))):
+        async def strict(token: Annotated[AccessToken, Security(auth.within(5))]):
             return token.sub
 
         @app.get("/accepting")
-        async def accepting(token: AccessToken = Security(auth.within(5, "accept"))):
+        async def accepting(token: Annotated[AccessToken, Security(auth.within(5, "accept"))]):
             return token.sub
 
         assert verifier._feed._bound == 5, "announced before the first request"

@@ -159,7 +159,7 @@ def test_a_cursor_moved_on_the_way_skips_nothing(feed, issuer, clock):
 
 
 def test_an_answer_slower_than_the_bound_is_worth_nothing(feed, issuer, clock):
-    between(issuer, lambda request, plain: (answer := plain(request), clock.advance(121))[0])
+    between(issuer, lambda request, plain: (plain(request), clock.advance(121))[0])
     feed.step()
     assert feed.freshness.age() == 121
     assert not feed.freshness.fresh()
@@ -275,7 +275,7 @@ def test_a_machine_that_slept_does_not_wake_with_a_fresh_view(counts_sleep, when
     issuer = FakeIssuer(clock=clock)
     feed = follow(issuer)
     if when == "before the answer":
-        between(issuer, lambda request, plain: (answer := plain(request), clock.sleep(600))[0])
+        between(issuer, lambda request, plain: (plain(request), clock.sleep(600))[0])
     feed.step()
     if when == "after it":
         clock.sleep(600)
