@@ -25,7 +25,7 @@ from watchword_server.settings.tree import Passwords
 
 _SALT_BYTES = 16
 _HASH_BYTES = 32
-_NICENESS = 10
+_NICENESS = 19
 _FIRST_GUESS = 0.05
 _SMOOTHING = 0.2
 _LONGEST_RETRY = 30
