@@ -124,7 +124,7 @@ class World(RuleBasedStateMachine):
         if self.pushed:
             raw = self.pushed[which % len(self.pushed)]
             age = self.feed.freshness.age()
-            self.feed.view.apply(self.feed.read_pushed(raw).entries)
+            self.feed.view.apply(self.feed.questions.read_pushed(raw).entries)
             assert self.feed.freshness.age() == age, "what is pushed renews nothing"
 
     @rule()
@@ -132,7 +132,7 @@ class World(RuleBasedStateMachine):
         if self.answers:
             count = len(self.feed.view)
             with contextlib.suppress(FeedError):
-                self.feed.view.apply(self.feed.read_pushed(b"e30." + self.answers[0].body).entries)
+                self.feed.view.apply(self.feed.questions.read_pushed(b"e30." + self.answers[0].body).entries)
             assert len(self.feed.view) == count
 
     @rule(seconds=delays)

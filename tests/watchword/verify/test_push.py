@@ -1,11 +1,13 @@
 """What is pushed: merged at once, believed only if signed, never a renewal; and what happens when it fails."""
 
+import gc
 import queue
 import threading
+import weakref
 
 import msgspec
 import pytest
-from watchword import Key, Revocations, TransportError
+from watchword import Key, Revocations, SyncVerifier, TransportError
 from watchword.jose.jws import Signer
 from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.answer import TYP
@@ -105,12 +107,12 @@ def batch(issuer, *values, since="fake.0.0", cursor="fake.1.0", key=None, **memb
 def test_what_is_pushed_is_merged_and_renews_nothing(feed, issuer):
     issuer.clock.advance(7)
     feed.push.follow("fake.0.0", lambda: None)
-    feed._transport.streams = [FakeStream(lines=[b": alive", b"", *batch(issuer, "s1"), END])]
+    feed.push._transport.streams = [FakeStream(lines=[b": alive", b"", *batch(issuer, "s1"), END])]
     feed.push.step()
     assert len(feed.view) == 1
     assert feed.freshness.age() == 7
     assert (feed.push.batches, feed.push.failures, feed.push.error) == (1, 0, None)
-    request, idle = feed._transport.opened[0]
+    request, idle = feed.push._transport.opened[0]
     assert request.url == f"{URL}?cursor=fake.0.0"
     assert request.headers["Accept"] == "text/event-stream"
     assert request.headers["Authorization"] == "Bearer feed-secret"
@@ -119,7 +121,7 @@ def test_what_is_pushed_is_merged_and_renews_nothing(feed, issuer):
 
 def test_a_stream_counts_as_one_only_once_something_came_through(feed):
     stream = FakeStream()
-    feed._transport.streams = [stream]
+    feed.push._transport.streams = [stream]
     reading = threading.Thread(target=feed.push.step)
     reading.start()
     while feed.push._stream is None:
@@ -153,7 +155,7 @@ def test_a_bad_batch_changes_nothing_and_ends_the_stream(feed, issuer, lines):
     elif lines == "axis":
         lines = batch(issuer, entries=[{"position": 1, "axis": "planet", "value": "x", "expires_in": 1}])
     stream = FakeStream(lines=[*lines, *batch(issuer, "s2")])
-    feed._transport.streams = [stream]
+    feed.push._transport.streams = [stream]
     feed.push.step()
     assert len(feed.view) == 0
     assert stream.closed
@@ -165,7 +167,7 @@ def test_a_gap_has_the_feed_asked(feed, issuer):
     polls = []
     feed.push.follow("fake.0.0", lambda: polls.append(True))
     lines = [*batch(issuer, "s1"), *batch(issuer, "s3", since="fake.2.0", cursor="fake.3.0")]
-    feed._transport.streams = [FakeStream(lines=[*lines, TransportError("reset")])]
+    feed.push._transport.streams = [FakeStream(lines=[*lines, TransportError("reset")])]
     feed.push.step()
     assert len(feed.view) == 2, "what is true is merged, gap or not"
     assert len(polls) == 2, "for the gap, and for what was made since the stream ended"
@@ -175,7 +177,7 @@ def test_a_resync_ends_the_stream_and_has_the_feed_asked(feed, issuer):
     polls = []
     feed.push.follow("fake.0.0", lambda: polls.append(True))
     stream = FakeStream(lines=[b"event: resync", b"data: {}", b"", *batch(issuer, "s1")])
-    feed._transport.streams = [stream]
+    feed.push._transport.streams = [stream]
     feed.push.step()
     assert polls == [True]
     assert stream.closed
@@ -192,7 +194,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("stream", REFUSALS.values(), ids=REFUSALS.keys())
 def test_what_is_no_stream_is_not_read(feed, stream):
-    feed._transport.streams = [stream]
+    feed.push._transport.streams = [stream]
     feed.push.step()
     assert feed.push.error
     assert stream.closed
@@ -200,7 +202,7 @@ def test_what_is_no_stream_is_not_read(feed, stream):
 
 def test_a_server_that_is_full_is_left_alone_as_long_as_it_asks_and_not_for_ever(feed):
     for said, least, most in (("7", 7, 8), ("1000000", 60, 90), ("-5", 0, 30), ("soon", 0, 30)):
-        feed._transport.streams = [FakeStream(status=503, headers={"retry-after": said})]
+        feed.push._transport.streams = [FakeStream(status=503, headers={"retry-after": said})]
         feed.push.failures = 0
         assert least <= feed.push.step() <= most
 
@@ -215,7 +217,7 @@ def test_after_a_few_failures_questions_are_held_instead_and_streams_tried_ever_
 
 def test_a_stream_that_owes_what_a_question_brought_is_given_up(feed, issuer):
     stream = FakeStream(lines=[b": alive"])
-    feed._transport.streams = [stream]
+    feed.push._transport.streams = [stream]
     reading = threading.Thread(target=feed.push.step)
     reading.start()
     while not feed.push.delivering:
@@ -232,7 +234,7 @@ def test_a_stream_that_owes_what_a_question_brought_is_given_up(feed, issuer):
 
 def test_a_stream_that_is_a_moment_late_is_kept(feed, issuer):
     stream = FakeStream(lines=[b": alive"])
-    feed._transport.streams = [stream]
+    feed.push._transport.streams = [stream]
     reading = threading.Thread(target=feed.push.step)
     reading.start()
     while not feed.push.delivering:
@@ -262,6 +264,26 @@ def test_a_transport_that_cannot_stream_does_without(issuer):
     assert feed.push is None
     feed.step()
     assert feed.mode == "long-poll"
+
+
+def test_a_verifier_that_everybody_forgot_ends_its_stream(issuer):
+    stream, transport = FakeStream(lines=[b": alive"]), Streaming(issuer.transport)
+    transport.streams = [stream]
+    before = set(threading.enumerate())
+    verifier = SyncVerifier(
+        issuer.issuer, "api", transport=transport, clock=issuer.clock, revocations=Revocations(poll_interval=0.01)
+    )
+    verifier.start()
+    while verifier.health().mode != "push":
+        pass
+    (reader,) = (one for one in set(threading.enumerate()) - before if one.name == "watchword-push")
+    gone = weakref.ref(verifier)
+    del verifier
+    while gone() is not None:
+        gc.collect()
+    reader.join(SOON)
+    assert not reader.is_alive()
+    assert stream.closed
 
 
 # Events

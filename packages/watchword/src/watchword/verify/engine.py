@@ -7,7 +7,8 @@ Does no I/O and awaits nothing (``verifier`` does). Holds no rule of its own but
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+import weakref
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -121,7 +122,8 @@ class Engine(Generic[_Asked]):
                 clock=clock,
                 leeway=leeway,
                 keys=self._feed_keys(revocations, issuer),
-                token_keys=self._at_hand,
+                # Without holding the verifier: the feed's threads would keep alive one that everybody forgot.
+                token_keys=_weakly(weakref.WeakMethod(self._at_hand)),
             )
         self._view: RevocationView | None = None
         if isinstance(revocations, RevocationView):
@@ -397,3 +399,7 @@ class Engine(Generic[_Asked]):
             self._feed.close()
         if isinstance(self._transport, HttpTransport):
             self._transport.close()
+
+
+def _weakly(method: weakref.WeakMethod[Callable[[], KeySet | None]]) -> Callable[[], KeySet | None]:
+    return lambda: None if (at_hand := method()) is None else at_hand()

@@ -9,38 +9,31 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from concurrent.futures import wait
-from typing import Final, TypeVar
-from urllib.parse import quote
+from typing import Final
 
 from watchword.clock import Clock
 from watchword.jose.jwk import KeySet
-from watchword.transport import Request, StreamingTransport, Transport, TransportError
-from watchword.verify import answer, pace
-from watchword.verify.answer import Batch, FeedError, ForgedAnswer, PushedBatch, UnknownFeedKey, parse_batch
+from watchword.transport import StreamingTransport, Transport, TransportError
+from watchword.verify import pace
+from watchword.verify.answer import Batch, FeedError, ForgedAnswer, parse_batch
 from watchword.verify.background import Background
 from watchword.verify.errors import KeysUnavailable
 from watchword.verify.feed_settings import Revocations, check_staleness
 from watchword.verify.freshness import Freshness
 from watchword.verify.health import Mode
-from watchword.verify.keys import KeySource, RemoteKeys
+from watchword.verify.holds import Holds
+from watchword.verify.keys import KeySource
 from watchword.verify.push import Push
+from watchword.verify.questions import CursorRefused, Questions
 from watchword.verify.revocation import RevocationView
 
 __all__ = ["Batch", "Feed", "FeedError", "Revocations", "parse_batch"]
 
 _log: Final = logging.getLogger("watchword")
-_PAGE_ENTRIES: Final = 1000
 _MAX_PAGES: Final = 10_000
 _GRACE_SECONDS: Final = 60.0
-_NONCE_BYTES: Final = 16
 _LATE_SECONDS: Final = 2.0
-_HOLD_AGAIN_SECONDS: Final = 300.0
-_HELD_FAILURES: Final = 2
-
-_Read = TypeVar("_Read")
 
 
 class Feed:
@@ -75,18 +68,21 @@ class Feed:
         """Whether a poll has ended, well or badly."""
         self.renewals: int = 0
         self._forged = 0
-        self._issuer = issuer
-        self._url = url
-        self._transport = transport
         self._clock = clock
-        self._keys = keys if settings.signed else None
-        self._token_keys = token_keys
-        self._distrusted: tuple[KeySet | None, frozenset[str]] = (None, frozenset())
+        self.questions: Questions = Questions(
+            transport,
+            issuer=issuer,
+            url=url,
+            token=settings.token,
+            timeout=settings.timeout,
+            keys=keys if settings.signed else None,
+            token_keys=token_keys,
+        )
         self._cursor: str | None = None
         self._bound = settings.max_staleness
         self._failures = 0
         self._round_trip = 0.0
-        self._holds = _Holds()
+        self._holds = Holds()
         self._owed: tuple[int, float] | None = None
         self.push: Push | None = None
         if settings.signed and keys is None:
@@ -120,8 +116,7 @@ class Feed:
     def close(self) -> None:
         """End what runs in the background."""
         self.background.stop()
-        if isinstance(self._keys, RemoteKeys):
-            self._keys.background.stop()
+        self.questions.close()
         if self.push is not None:
             self.push.close()
 
@@ -184,7 +179,7 @@ class Feed:
 
     def _hold(self) -> float:
         """Seconds to have the next question held; 0 where it must not be."""
-        eligible = self.settings.push and self._keys is not None and self._cursor is not None and self.error is None
+        eligible = self.settings.push and self.questions.signed and self._cursor is not None and self.error is None
         if not eligible or not self.freshness.known or not self._holds.allowed(self._clock.monotonic()):
             return 0.0
         return pace.hold(self._bound, self._round_trip)
@@ -212,125 +207,25 @@ class Feed:
         raise FeedError("feed does not come to an end")
 
     def _ask(self, held: float) -> Batch:
-        cursor, nonce = self._cursor, urlsafe_b64encode(os.urandom(_NONCE_BYTES)).rstrip(b"=").decode()
-        query = f"limit={_PAGE_ENTRIES}"
-        if cursor is not None:
-            query = f"cursor={quote(cursor, safe='')}&{query}"
-        if self._keys is not None:
-            query = f"{query}&nonce={nonce}"
-        if held:
-            query = f"{query}&wait={held:.2f}"
-        response = self._transport.fetch(
-            Request(
-                f"{self._url}{'&' if '?' in self._url else '?'}{query}",
-                headers=self._headers(),
-                timeout=min(self.settings.timeout, max(1.0, self._bound)) + held,
-                max_bytes=answer.MAX_ANSWER_BYTES,
-            )
-        )
-        if response.status == 400 and not held:
-            self._cursor = None  # perhaps the feed no longer understands it: from the start, then, next time
-        if response.status != 200:
-            raise FeedError(f"feed answered {response.status}")
-        if self._keys is None:
-            return parse_batch(response.body)
-        if response.headers.get("content-type", "").startswith("application/json"):
-            # Told apart only for the sake of the message: it would be refused as unsigned all the same.
-            raise ForgedAnswer("feed does not sign its answers, so they prove nothing; update the server")
-        return self._with_keys(
-            lambda keys: answer.read_page(
-                response.body,
-                keys,
-                issuer=self._issuer,
-                nonce=nonce,
-                cursor=cursor,
-                distrusted=self._thumbprints(),
-            )
-        )
-
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": f"{answer.MEDIA_TYPE}, application/json", "Cache-Control": "no-cache"}
-        if self.settings.token is not None:
-            headers["Authorization"] = f"Bearer {self.settings.token}"
-        return headers
-
-    def _with_keys(self, read: Callable[[KeySet], _Read]) -> _Read:
-        """Read with the feed's keys; once more with newer ones if they might help."""
-        source = self._keys
-        if source is None:
-            raise KeysUnavailable("the feed has no keys")
-        keys = None
+        timeout = min(self.settings.timeout, max(1.0, self._bound))
         try:
-            keys = source.current()
-            return read(keys)
-        except (KeysUnavailable, UnknownFeedKey):
-            step = source.refresh()
-            if step is not None:
-                wait([step], self.settings.timeout)
-            newer = source.current()
-            if newer is keys:
-                raise
-            return read(newer)
-
-    def _thumbprints(self) -> frozenset[str]:
-        keys = self._token_keys()
-        if keys is not self._distrusted[0]:
-            self._distrusted = (keys, frozenset(key.thumbprint() for key in keys or ()))
-        return self._distrusted[1]
+            return self.questions.ask(self._cursor, held=held, timeout=timeout)
+        except CursorRefused:
+            self._cursor = None  # perhaps the feed no longer understands it: from the start, then, next time
+            raise
 
     def _make_push(self, transport: StreamingTransport) -> Push:
-        # The stream's thread must not keep the feed alive, or nothing would ever end a verifier that was forgotten.
-        feed_of = weakref.ref(self)
-
-        def read(raw: bytes) -> PushedBatch:
-            feed = feed_of()
-            if feed is None:
-                raise FeedError("nobody follows this feed any more")
-            return feed.read_pushed(raw)
-
         push = Push(
             transport,
             self.view,
-            read,
-            url=self._url,
-            headers=self._headers(),
+            self.questions.read_pushed,
+            url=self.questions.url,
+            headers=self.questions.headers,
             timeout=self.settings.timeout,
         )
+        # The stream's thread does not know the feed, or nothing would ever end a verifier that was forgotten.
         weakref.finalize(self, push.close).atexit = False
         return push
-
-    def read_pushed(self, raw: bytes) -> PushedBatch:
-        """Read a batch that was pushed. Raises: FeedError, KeysUnavailable. Does not apply it."""
-        return self._with_keys(
-            lambda keys: answer.read_pushed(raw, keys, issuer=self._issuer, distrusted=self._thumbprints())
-        )
-
-
-class _Holds:
-    """Whether it is worth while to have questions held: a proxy may cut them off, a server may not know how."""
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._not_before = 0.0
-
-    def allowed(self, now: float) -> bool:
-        return now >= self._not_before
-
-    def ended(self, held: float, took: float, *, news: bool, now: float) -> bool:
-        """Returns: whether the question was held, so that the next may follow at once."""
-        if not held:
-            return False
-        if news or took >= held / 2:
-            self._failures = 0
-            return True
-        self.failed(now)  # it answered at once, with nothing
-        return False
-
-    def failed(self, now: float) -> None:
-        self._failures += 1
-        if self._failures >= _HELD_FAILURES:
-            self._failures = 0
-            self._not_before = now + _HOLD_AGAIN_SECONDS
 
 
 def _chance() -> float:

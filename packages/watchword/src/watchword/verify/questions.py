@@ -1,0 +1,135 @@
+"""One question to the feed, and its answer: with a nonce of its own, read by the feed's keys or not at all.
+
+Decides neither when to ask nor what becomes of the answer (``feed``).
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from concurrent.futures import wait
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+from watchword.jose.jwk import KeySet
+from watchword.transport import Request, Transport
+from watchword.verify import answer
+from watchword.verify.answer import Batch, FeedError, ForgedAnswer, PushedBatch, UnknownFeedKey, parse_batch
+from watchword.verify.errors import KeysUnavailable
+from watchword.verify.keys import KeySource, RemoteKeys
+
+PAGE_ENTRIES: Final = 1000
+_NONCE_BYTES: Final = 16
+
+_Read = TypeVar("_Read")
+
+
+class CursorRefused(FeedError):  # noqa: N818 - a finding about the answer
+    """The feed does not understand the question; perhaps because of the cursor."""
+
+
+class Questions:
+    """Asks the feed of ``issuer`` at ``url``, with its credential and its keys (None: it does not sign)."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        issuer: str,
+        url: str,
+        token: str | None,
+        timeout: float,
+        keys: KeySource | None,
+        token_keys: Callable[[], KeySet | None],
+    ) -> None:
+        """Prepare it; ``timeout`` bounds the wait for newer keys, ``token_keys`` are those no answer may be signed by."""
+        self.url = url
+        self.signed: bool = keys is not None
+        self.headers: dict[str, str] = {
+            "Accept": f"{answer.MEDIA_TYPE}, application/json",
+            "Cache-Control": "no-cache",
+        }
+        if token is not None:
+            self.headers["Authorization"] = f"Bearer {token}"
+        self._transport = transport
+        self._issuer = issuer
+        self._timeout = timeout
+        self._keys = keys
+        self._token_keys = token_keys
+        self._distrusted: tuple[KeySet | None, frozenset[str]] = (None, frozenset())
+
+    def ask(self, cursor: str | None, *, held: float, timeout: float) -> Batch:
+        """Ask for the page after ``cursor``; ``held``: seconds to have the question held until there is news.
+
+        Raises: FeedError, TransportError, KeysUnavailable.
+        """
+        nonce = urlsafe_b64encode(os.urandom(_NONCE_BYTES)).rstrip(b"=").decode()
+        query = f"limit={PAGE_ENTRIES}"
+        if cursor is not None:
+            query = f"cursor={quote(cursor, safe='')}&{query}"
+        if self.signed:
+            query = f"{query}&nonce={nonce}"
+        if held:
+            query = f"{query}&wait={held:.2f}"
+        request = Request(
+            f"{self.url}{'&' if '?' in self.url else '?'}{query}",
+            headers=self.headers,
+            timeout=timeout + held,
+            max_bytes=answer.MAX_ANSWER_BYTES,
+        )
+        response = self._transport.fetch(request)
+        if response.status == 400 and not held:
+            raise CursorRefused("feed answered 400")
+        if response.status != 200:
+            raise FeedError(f"feed answered {response.status}")
+        if not self.signed:
+            return parse_batch(response.body)
+        if response.headers.get("content-type", "").startswith("application/json"):
+            # Told apart only for the sake of the message: it would be refused as unsigned all the same.
+            raise ForgedAnswer("feed does not sign its answers, so they prove nothing; update the server")
+        return self._with_keys(
+            lambda keys: answer.read_page(
+                response.body,
+                keys,
+                issuer=self._issuer,
+                nonce=nonce,
+                cursor=cursor,
+                distrusted=self._thumbprints(),
+            )
+        )
+
+    def read_pushed(self, raw: bytes) -> PushedBatch:
+        """Read a batch that was pushed. Raises: FeedError, KeysUnavailable. Does not apply it."""
+        return self._with_keys(
+            lambda keys: answer.read_pushed(raw, keys, issuer=self._issuer, distrusted=self._thumbprints())
+        )
+
+    def close(self) -> None:
+        """Fetch no more keys."""
+        if isinstance(self._keys, RemoteKeys):
+            self._keys.background.stop()
+
+    def _with_keys(self, read: Callable[[KeySet], _Read]) -> _Read:
+        """Read with the feed's keys; once more with newer ones if they might help."""
+        source = self._keys
+        if source is None:
+            raise KeysUnavailable("the feed has no keys")
+        keys = None
+        try:
+            keys = source.current()
+            return read(keys)
+        except (KeysUnavailable, UnknownFeedKey):
+            step = source.refresh()
+            if step is not None:
+                wait([step], self._timeout)
+            newer = source.current()
+            if newer is keys:
+                raise
+            return read(newer)
+
+    def _thumbprints(self) -> frozenset[str]:
+        keys = self._token_keys()
+        if keys is not self._distrusted[0]:
+            self._distrusted = (keys, frozenset(key.thumbprint() for key in keys or ()))
+        return self._distrusted[1]
