@@ -114,3 +114,31 @@ async def test_requests_may_follow_one_another_on_a_connection(port):
 async def test_ambiguous_or_broken_framing_is_refused(port, smuggled):
     answer = await exchange(port, smuggled)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+
+
+async def a_lot(_scope, _receive, send):
+    """More than the buffers of two sockets hold."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(1000):
+        await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_a_stopping_server_does_not_wait_for_who_reads_nothing():
+    sock = listening_socket("127.0.0.1", 0, shared=False)
+    config = uvicorn.Config(
+        a_lot, http=GuardedHttpProtocol, ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=600
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    _, writer = await asyncio.open_connection("127.0.0.1", sock.getsockname()[1])
+    writer.transport.pause_reading()
+    writer.write(GET + b"\r\n")
+    async with asyncio.timeout(60):
+        while not any(connection.flow.write_paused for connection in server.server_state.connections):
+            await asyncio.sleep(0.01)
+        server.should_exit = True
+        await serving
+    writer.close()

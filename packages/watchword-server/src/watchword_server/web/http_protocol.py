@@ -19,6 +19,8 @@ HEAD_DEADLINE = 10.0
 """Seconds from the first byte of a request (or from connecting) until its head must be complete; and from the answer
 until the rest of a body that nobody waited for must be in.
 """
+LAST_PATIENCE = 1.0
+"""Seconds within which a client must take something of what waits for it, once the server stops."""
 MAX_AHEAD = 8
 """Requests that one connection may send before the earlier ones are answered (RFC 9112 §9.3.2)."""
 
@@ -89,6 +91,15 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self._in_head and self.cycle.response_complete and self._deadline is None:
             self._arm()
+
+    def shutdown(self) -> None:
+        """Finish what was begun; but who reads nothing has no claim to be waited for."""
+        super().shutdown()
+        self.loop.call_later(LAST_PATIENCE, self._drop_unless_read, self.transport.get_write_buffer_size())
+
+    def _drop_unless_read(self, before: int) -> None:
+        if 0 < before <= self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def _arm(self) -> None:
         self._deadline = self.loop.call_later(HEAD_DEADLINE, self._refuse, b"408 Request Timeout")
