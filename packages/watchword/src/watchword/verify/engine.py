@@ -33,6 +33,7 @@ from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, 
 from watchword.verify.revocation import RevocationView
 from watchword.verify.seen import DEFAULT_CACHE_SIZE, Seen, SeenTokens
 from watchword.verify.staleness import IntrospectionDue, StalenessPolicy, WhenStale, check_when_stale
+from watchword.verify.vitals import health_of
 
 _Asked = TypeVar("_Asked")
 """Whom to ask about tokens: an `Introspector` or an `AsyncIntrospector`, as the shell can wait for."""
@@ -186,31 +187,14 @@ class Engine(Generic[_Asked]):
 
     def health(self) -> Health:
         """How the verifier fares. Does no I/O."""
-        keys, feed, view, staleness = self._keys, self._feed, self._view, self._staleness
-        remote = keys if isinstance(keys, RemoteKeys) else None
-        count = len(self._at_hand() or ())
-        stale = (view is not None and view.full) or (feed is not None and not feed.freshness.fresh())
-        push = None if feed is None else feed.push
-        return Health(
-            ready=count > 0 and not (stale and self._when_stale == "refuse"),
-            keys=count,
-            keys_age=0.0 if remote is None else remote.age(),
-            keys_error=None if remote is None else remote.error,
-            revocations=None if view is None else len(view),
-            revocations_age=None if feed is None else feed.freshness.age(),
-            revocations_full=view is not None and view.full,
-            revocations_error=None if feed is None else feed.error,
-            accepted_while_stale=staleness.accepted,
+        return health_of(
+            self._keys,
+            self._feed,
+            self._view,
+            self._staleness,
+            keys_at_hand=len(self._at_hand() or ()),
             cached_tokens=len(self._seen),
-            revocations_bytes=None if view is None else view.estimated_bytes(),
-            mode=None if feed is None else feed.mode,
-            lease_left=None if feed is None else max(0.0, feed.settings.max_staleness - feed.freshness.age()),
-            refused_while_stale=staleness.refused,
-            introspected=staleness.due,
-            renewals=0 if feed is None else feed.renewals,
-            forged_answers=0 if feed is None else feed.forged,
-            pushed_batches=0 if push is None else push.batches,
-            push_error=None if push is None else push.error,
+            refuses_when_stale=self._when_stale == "refuse",
         )
 
     def keep_within(self, max_staleness: float) -> None:

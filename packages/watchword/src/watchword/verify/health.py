@@ -1,6 +1,6 @@
 """How a verifier fares, as one frozen value.
 
-Measures nothing itself: ``engine`` fills it in.
+Measures nothing itself: ``vitals`` fills it in.
 """
 
 from __future__ import annotations
