@@ -368,7 +368,6 @@ async def test_distrusting_every_token_key_leaves_the_feed_its_own(make_ring: Ma
     assert ring.feed_signer("revocations+jwt").sign(b"{}")
 
 
-
 async def test_the_etag_changes_with_the_document_only(make_ring: MakeRing, clock: Any) -> None:
     ring = make_ring()
     await ring.start()
