@@ -34,7 +34,7 @@ class SeenTokens:
     __slots__ = ("_half", "_older", "keys", "recent")
 
     def __init__(self, size: int, keys: KeySet | None = None) -> None:
-        self.keys = keys
+        self.keys: KeySet | None = keys
         """What all that is in here was verified with."""
         self._half = max(0, size) // 2
         self._older: dict[str, Seen] = {}

@@ -51,9 +51,9 @@ class Watch:
     def __init__(self, watches: Watches, token: AccessToken, bound: float | None, when_stale: WhenStale) -> None:
         self._watches = watches
         self._scopes: set[asyncio.Timeout] = set()
-        self.token = token
-        self.bound = bound
-        self.when_stale = when_stale
+        self.token: AccessToken = token
+        self.bound: float | None = bound
+        self.when_stale: WhenStale = when_stale
         self.ended: Ended | None = None
         """Why the token has ended; None as long as it is good."""
 
