@@ -66,7 +66,7 @@ def verifier_for(settings: Settings) -> Verifier:
         settings.audience,
         leeway=0,  # one machine has one clock
         # Ten questions a second rather than one, so that in the playground "at once" looks like it.
-        revocations=Revocations(token=settings.feed_token, poll_interval=0.1),
+        revocations=Revocations(token=settings.feed_token, poll_interval=0.1, name="demonstration-api"),
     )
 
 

@@ -22,7 +22,7 @@ async def test_an_ordinary_account_is_403_and_a_stranger_401(server):
     async with server.browser() as client:
         await server.register(client)
         tokens = await server.login(client)
-        for path in ("/accounts", "/sessions", "/cut-offs", "/keys", "/audit"):
+        for path in ("/accounts", "/sessions", "/cut-offs", "/verifiers", "/keys", "/audit"):
             stranger = await client.get(f"/admin/api{path}")
             assert stranger.status_code == 401
             assert stranger.headers["www-authenticate"] == "Bearer"
@@ -185,7 +185,13 @@ async def test_the_audit_log_tells_who_did_what(server, admin):
         ("PATCH", "/accounts/nobody", {"disabled": True}, 404),
         ("PATCH", "/accounts/nobody", {"admin": True}, 422),
         ("PATCH", "/accounts/nobody", {"roles": "admin"}, 422),
-        ("POST", "/cut-offs", {"axis": "session", "value": "x"}, 422),
+        ("POST", "/cut-offs", {"axis": "session", "value": "x"}, 404),
+        ("POST", "/cut-offs", {"axis": "key", "value": "x"}, 404),
+        ("POST", "/cut-offs", {"axis": "family", "value": "x"}, 422),
+        ("POST", "/cut-offs/preview", {"axis": "account", "value": ""}, 422),
+        ("POST", "/cut-offs/preview", {"axis": "account", "value": "x", "cause": "y"}, 422),
+        ("POST", "/cut-offs/preview", {"axis": "client", "value": "x" * 513}, 422),
+        ("GET", "/verifiers?since=-1", None, 422),
         ("POST", "/cut-offs", {"axis": "account", "value": ""}, 422),
         ("POST", "/cut-offs", {"axis": "everything", "value": "x"}, 422),
         ("POST", "/cut-offs", {"axis": "token", "value": "a\u0000b"}, 422),

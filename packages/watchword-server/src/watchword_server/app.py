@@ -20,6 +20,7 @@ from watchword_server.keys.ring import ALGORITHMS, KeyRing
 from watchword_server.keys.schedule import KeySchedule
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.revocation.node import FeedNode
+from watchword_server.revocation.verifiers import Verifiers
 from watchword_server.revocation.wire import SIGNED_TYPE
 from watchword_server.sessions.ending import SessionEnding
 from watchword_server.settings.tree import Settings
@@ -57,6 +58,7 @@ class Services:
     opener: SessionOpener
     callers: Callers
     feed: FeedNode
+    verifiers: Verifiers
 
 
 @asynccontextmanager
@@ -140,6 +142,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         feed=FeedNode(
             store, lambda payload: keys.feed_signer(SIGNED_TYPE).sign(payload), metrics, issuer=settings.issuer
         ),
+        verifiers=Verifiers(clock),
     )
 
 

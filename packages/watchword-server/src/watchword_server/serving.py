@@ -121,6 +121,7 @@ def http_app(services: Services, health: Health) -> ASGIApp:
         issuer=settings.issuer,
         settings=settings.feed,
         patience=settings.server.request_timeout,
+        verifiers=services.verifiers,
     )
     discovery = Discovery(
         settings.issuer, lambda: services.keys.jwks, jwks_max_age=min(300, int(settings.keys.announce_before))
@@ -208,6 +209,8 @@ def _admin(services: Services) -> ASGIApp:
             sessions=services.sessions,
             keys=services.keys,
             callers=services.callers,
+            verifiers=services.verifiers,
+            workers=services.settings.server.workers,
             origin_of=origin,
         ),
         version=VERSION,

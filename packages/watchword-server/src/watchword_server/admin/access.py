@@ -14,6 +14,7 @@ from fastapi.security import HTTPBearer
 
 from watchword_server.accounts.service import AccountService
 from watchword_server.keys.ring import KeyRing
+from watchword_server.revocation.verifiers import Verifiers
 from watchword_server.sessions.ending import SessionEnding
 from watchword_server.store.port import Store
 from watchword_server.store.records import Origin
@@ -31,6 +32,9 @@ class AdminServices:
     sessions: SessionEnding
     keys: KeyRing
     callers: Callers
+    verifiers: Verifiers
+    workers: int
+    """Processes that share the port, each with verifiers of its own."""
     origin_of: Callable[[Request, str], Origin]
     """The origin of a request made by that actor."""
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from watchword_server.admin.cutting import HandAxis
+from watchword_server.revocation.verifiers import Mode, VerifierState
 from watchword_server.store import records
 
 Text = Annotated[str, Field(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -112,20 +114,72 @@ class CutOffPage(Model):
     """A page of the log, in the order of positions."""
 
     cut_offs: list[CutOffModel]
-    next_after: str | None
+    next_after: str | None = Field(description="Give this as `after` for the next page; null on the last.")
+    cursor: str = Field(description="Where the page ends.")
 
 
-class NewCutOff(Model):
+class WhatToCut(Model):
     """What to cut off. On `everything` the value is empty."""
 
-    axis: Literal["token", "account", "client", "tenant", "everything"]
+    axis: HandAxis = Field(description="Beside it stands a jti, sid, sub, client_id, tenant, kid or nothing.")
     value: Text = ""
-    cause: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = "administrator"
     ends_sessions: bool = Field(
         default=True,
         description="On account, client, tenant and everything: end the refresh families too. "
         "Else only access tokens die, and clients refresh in silence.",
     )
+
+
+class CutOffPreview(Model):
+    """What a cut-off would end, as things stand."""
+
+    axis: HandAxis
+    value: str
+    sessions: int = Field(description="Living sessions it touches; on `key` those that may hold a token by it.")
+    accounts: int
+    clients: int
+    at_least: bool = Field(description="Whether there are more sessions than were looked at.")
+    known: bool | None = Field(description="Whether the value is on record; null where there is no such record.")
+    standing: int | None = Field(description="Position of a living cut-off on the same axis and value.")
+    includes_you: bool = Field(description="Whether your own token dies with it.")
+    summary: str
+
+
+class NewCutOff(WhatToCut):
+    """A cut-off to write, with its cause for the log."""
+
+    cause: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = "administrator"
+
+
+class VerifierModel(Model):
+    """A verifier that reads the feed. Milliseconds count from when the server began to write the cut-off asked about."""
+
+    name: str
+    instance: str
+    mode: Mode
+    age: float = Field(description="Seconds since its last question.")
+    sent: int | None = Field(description="Highest position handed to its connection; it may not have arrived.")
+    confirmed: int | None = Field(
+        description="Highest position its own questions carried: it has applied all up to it."
+    )
+    lag: int | None = Field(description="Positions from there to the head; null when it is of another log.")
+    sent_ms: float | None
+    confirmed_ms: float | None
+
+    @classmethod
+    def of(cls, state: VerifierState) -> VerifierModel:
+        """From the record."""
+        return cls(**{name: getattr(state, name) for name in cls.model_fields})
+
+
+class VerifierMap(Model):
+    """Who reads the feed of one process of the server."""
+
+    process: int = Field(description="The process that answered; each knows its own readers alone.")
+    workers: int = Field(description="Processes that share the port of this host.")
+    head: int = Field(description="The highest position of the log.")
+    unnamed: bool = Field(description="Whether somebody without a name has read the feed of late.")
+    verifiers: list[VerifierModel]
 
 
 class KeyModel(Model):

@@ -1,4 +1,4 @@
-"""Administration of cut-offs, keys and the audit log.
+"""Administration of keys and the audit log.
 
 Holds no rule: keys/ and the store act.
 """
@@ -14,54 +14,16 @@ from watchword_server.admin.access import Admin, Services
 from watchword_server.admin.models import (
     AuditModel,
     AuditPage,
-    CutOffModel,
-    CutOffPage,
     KeyList,
     KeyModel,
-    NewCutOff,
     Rotation,
     Text,
 )
 from watchword_server.keys.ring import KeyNotAnnounced
-from watchword_server.revocation.cursor import CursorError, parse_cursor, write_cursor
-from watchword_server.store.records import AuditEvent
-from watchword_server.web.problem import FieldError, ProblemError, invalid
+from watchword_server.web.problem import ProblemError
 
 router = APIRouter()
 Limit = Annotated[int, Query(ge=1, le=500)]
-_BROAD_AXES = ("account", "client", "tenant", "everything")
-
-
-@router.get("/cut-offs", tags=["cut-offs"])
-async def list_cut_offs(_admin: Admin, services: Services, after: Text | None = None, limit: Limit = 100) -> CutOffPage:
-    """The living entries of the revocation log, oldest first."""
-    try:
-        cursor = parse_cursor(after) if after else None
-    except CursorError as error:
-        raise ProblemError(400, "cursor_malformed", str(error)) from error
-    batch = await services.store.cut_offs_after(cursor, limit=limit)
-    return CutOffPage(
-        cut_offs=[CutOffModel.of(entry) for entry in batch.entries],
-        next_after=write_cursor(batch.cursor) if batch.more else None,
-    )
-
-
-@router.post("/cut-offs", status_code=201, tags=["cut-offs"])
-async def cut_off(admin: Admin, services: Services, new: NewCutOff) -> CutOffModel:
-    """Cut off tokens on one axis, at once. `everything` logs everybody out, you included. A session is ended by
-    `DELETE /sessions/{sid}`, a key by `POST /keys/{kid}/distrust`.
-    """
-    if bool(new.value) is (new.axis == "everything"):
-        hint = "Give the jti, sub, client_id or tenant; leave it empty on `everything`."
-        raise invalid([FieldError("value", "value_unexpected" if new.value else "value_required", hint)])
-    audit = AuditEvent(
-        event="cut_off.written", origin=admin.origin, reason=new.cause, detail={"axis": new.axis, "value": new.value}
-    )
-    written = await services.store.cut_off(
-        new.axis, new.value, spares=None, ends_families=new.ends_sessions and new.axis in _BROAD_AXES,
-        cause=new.cause, audit=audit,
-    )  # fmt: skip
-    return CutOffModel.of(written)
 
 
 @router.get("/keys", tags=["keys"])

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from watchword_server.revocation.cursor import write_cursor
+from watchword_server.revocation.cursor import parse_cursor, write_cursor
 from watchword_server.store.records import Axis, Cursor, CutOffBatch
 
 SIGNED_TYPE: Final = "revocations+jwt"
@@ -94,6 +94,12 @@ def pushed_event(previous: Cursor, batch: CutOffBatch, sign: Sign, *, issuer: st
     cursor = write_cursor(batch.cursor)
     payload = _Pushed(iss=issuer, from_=write_cursor(previous), cursor=cursor, entries=_entries(batch))
     return f"event: cut-offs\nid: {cursor}\ndata: {sign(_encode(payload))}\n\n".encode()
+
+
+def last_place(events: bytes) -> Cursor | None:
+    """Where the last of these events takes its reader; None where there is none. Given what `pushed_event` made."""
+    _, found, rest = events.rpartition(b"\nid: ")
+    return parse_cursor(rest.partition(b"\n")[0].decode()) if found else None
 
 
 def _entries(batch: CutOffBatch) -> list[FeedEntry]:

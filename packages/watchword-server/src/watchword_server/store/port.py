@@ -35,6 +35,7 @@ from watchword_server.store.records import (
     NewNotice,
     NewSession,
     Notice,
+    Reach,
     Session,
     SessionView,
     SigningKey,
@@ -174,6 +175,10 @@ class Revocations(Protocol):
         """Write one cut-off. `ends_families`: on account, client, tenant and everything, refresh families with an older
         `rev` are dead too (for good); else only access tokens die. At most one entry an axis and value lives in the log.
         """
+        ...
+
+    async def reach(self, axis: Axis, value: str, *, limit: int) -> Reach:
+        """What `cut_off` on that axis and value would end, looking at `limit` sessions at most. Changes nothing."""
         ...
 
     async def cut_offs_after(self, cursor: Cursor | None, *, limit: int) -> CutOffBatch:

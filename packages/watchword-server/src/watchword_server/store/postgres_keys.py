@@ -16,6 +16,7 @@ from watchword_server.store.log import EPOCH_JUMP, START, known_form, require_ax
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.postgres_sessions import PostgresFamilies
 from watchword_server.store.postgres_watch import Watch
+from watchword_server.store.reach import reach_of, reach_statement
 from watchword_server.store.records import (
     AuditEvent,
     Axis,
@@ -24,6 +25,7 @@ from watchword_server.store.records import (
     CutOffBatch,
     Failures,
     KeyState,
+    Reach,
     SigningKey,
 )
 from watchword_server.store.rows import Row, audit_values, cut_off_of, failures_of, key_of
@@ -89,6 +91,18 @@ class PostgresRevocations(PostgresFamilies):
         row = await self._row(_CUT_OFF, self._now(), self._leeway, *values)
         assert row is not None  # noqa: S101 - the function returns one row or raises
         return cut_off_of(row)
+
+    async def reach(self, axis: Axis, value: str, *, limit: int) -> Reach:
+        """Count what a cut-off would end."""
+        require_storable(value=value)
+        require_axis(axis, value)
+        most = max(1, limited(limit))
+        sql = reach_statement(
+            axis, greatest="greatest", now="watchword_now($1)", value="$2::text", axis_value="$3::text", limit="$4"
+        )
+        row = await self._row(sql, self._now(), value, axis, most + 1)
+        assert row is not None  # noqa: S101 - counts are one row
+        return reach_of(row, most)
 
     async def cut_offs_after(self, cursor: Cursor | None, *, limit: int) -> CutOffBatch:
         """Entries after the cursor, read in one snapshot; from the start when the cursor is not of this log."""

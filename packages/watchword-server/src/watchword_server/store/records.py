@@ -214,6 +214,21 @@ class CutOffBatch(Record, frozen=True, kw_only=True):
     """The store's time of the read; `expires_at` is told to verifiers relative to it."""
 
 
+class Reach(Record, frozen=True, kw_only=True):
+    """What a cut-off would end, as things stand."""
+
+    sessions: int
+    """Living ones it touches; on the axis key those that may hold a token by it, on the axis token always 0."""
+    accounts: int
+    clients: int
+    more: bool
+    """Whether there are sessions that were not looked at: then the counts are a lower bound."""
+    known: bool | None
+    """Whether the value names something on record; None where the store keeps no such record."""
+    standing: int | None
+    """Position of a living cut-off on the same axis and value."""
+
+
 class SigningKey(Record, frozen=True, kw_only=True):
     """A key of the ring; the private part is sealed by the master key and never leaves ``keys/`` in clear."""
 

@@ -13,7 +13,8 @@ from typing import Final
 
 from watchword_server.store.log import EPOCH_JUMP, SHARED_AXES, START, known_form, require_axis, require_lifetime
 from watchword_server.store.port import StoreUnavailable
-from watchword_server.store.records import AuditEvent, Axis, Cursor, CutOff, CutOffBatch
+from watchword_server.store.reach import reach_of, reach_statement
+from watchword_server.store.records import AuditEvent, Axis, Cursor, CutOff, CutOffBatch, Reach
 from watchword_server.store.rows import Row, cut_off_of
 from watchword_server.store.sqlite_families import SqliteFamilies
 from watchword_server.store.sqlite_log import (
@@ -77,6 +78,15 @@ class SqliteRevocations(SqliteFamilies):
         elif ends_families and told.axis in SHARED_AXES:
             end_shared_families(connection, entry)
         return entry
+
+    async def reach(self, axis: Axis, value: str, *, limit: int) -> Reach:
+        """Count what a cut-off would end, on the thread of long reads."""
+        require_storable(value=value)
+        require_axis(axis, value)
+        most = max(1, limited(limit))
+        sql = reach_statement(axis, greatest="max", now="?1", value="?2", axis_value="?3", limit="?4")
+        values = (self._now(), value, axis, most + 1)
+        return await self._beside(lambda connection: reach_of(connection.execute(sql, values).fetchone(), most))
 
     async def cut_offs_after(self, cursor: Cursor | None, *, limit: int) -> CutOffBatch:
         """Entries after the cursor, read in one snapshot; from the start when the cursor is not of this log."""

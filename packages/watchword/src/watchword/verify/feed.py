@@ -24,6 +24,7 @@ from watchword.verify.freshness import Freshness
 from watchword.verify.health import Mode
 from watchword.verify.holds import Holds
 from watchword.verify.keys import KeySource
+from watchword.verify.naming import Label
 from watchword.verify.push import Push
 from watchword.verify.questions import CursorRefused, Questions
 from watchword.verify.revocation import RevocationView
@@ -75,6 +76,7 @@ class Feed:
             url=url,
             token=settings.token,
             timeout=settings.timeout,
+            label=Label(settings.name),
             keys=keys if settings.signed else None,
             token_keys=token_keys,
         )

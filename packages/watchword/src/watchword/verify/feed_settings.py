@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 
 from watchword.jose.jwk import KeySet
+from watchword.verify.naming import check_name
 from watchword.verify.revocation import DEFAULT_MAX_ENTRIES
 from watchword.verify.staleness import WhenStale, check_when_stale
 
@@ -28,7 +29,8 @@ class Revocations:
     ``push`` has cut-offs sent as they are made; without it, or while it cannot be had, the feed is asked at least every
     ``poll_interval`` seconds. ``timeout`` (seconds) bounds a question. ``signed`` demands answers that are signed with
     the feed's keys, fetched from ``keys_uri`` (found by discovery) unless ``keys`` are given; ``signed=False`` believes
-    whoever answers at ``url``, for servers that do not sign, and then nothing is pushed.
+    whoever answers at ``url``, for servers that do not sign, and then nothing is pushed. ``name`` is what operators see
+    on the server's map of verifiers; the host's unless given.
 
     Raises: ValueError for settings that could not keep the view fresh.
     """
@@ -44,10 +46,13 @@ class Revocations:
     signed: bool = True
     keys_uri: str | None = None
     keys: KeySet | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_staleness(self.max_staleness)
         check_when_stale(self.when_stale)
+        if self.name is not None:
+            check_name(self.name)
         if not 0 < self.poll_interval <= self.max_staleness / 2:
             raise ValueError("poll_interval must be positive and at most half of max_staleness")
         if self.max_entries < 1 or not 0 < self.timeout < math.inf:

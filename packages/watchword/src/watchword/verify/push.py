@@ -43,7 +43,7 @@ class Push:
         read: ReadPushed,
         *,
         url: str,
-        headers: dict[str, str],
+        headers: Callable[[], dict[str, str]],
         timeout: float,
     ) -> None:
         """Prepare it; nothing starts before `follow`."""
@@ -51,7 +51,7 @@ class Push:
         self._view = view
         self._read = read
         self._url = url
-        self._headers = {**headers, "Accept": MEDIA_TYPE}
+        self._headers = headers
         self._timeout = timeout
         self._start: str | None = None
         self._poll: Callable[[], Future[None] | None] = lambda: None
@@ -124,7 +124,8 @@ class Push:
 
     def _follow_stream(self, cursor: str) -> None:
         url = f"{self._url}{'&' if '?' in self._url else '?'}cursor={quote(cursor, safe='')}"
-        request = Request(url, headers=self._headers, timeout=self._timeout, max_bytes=MAX_ANSWER_BYTES)
+        headers = {**self._headers(), "Accept": MEDIA_TYPE}
+        request = Request(url, headers=headers, timeout=self._timeout, max_bytes=MAX_ANSWER_BYTES)
         with self._transport.stream(request, idle=IDLE_SECONDS) as stream:
             self._check(stream)
             self.cursor, self.newest = cursor, 0

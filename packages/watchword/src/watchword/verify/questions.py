@@ -18,6 +18,7 @@ from watchword.verify import answer
 from watchword.verify.answer import Batch, FeedError, ForgedAnswer, PushedBatch, UnknownFeedKey, parse_batch
 from watchword.verify.errors import KeysUnavailable
 from watchword.verify.keys import KeySource, RemoteKeys
+from watchword.verify.naming import Label
 
 PAGE_ENTRIES: Final = 1000
 _NONCE_BYTES: Final = 16
@@ -40,24 +41,30 @@ class Questions:
         url: str,
         token: str | None,
         timeout: float,
+        label: Label,
         keys: KeySource | None,
         token_keys: Callable[[], KeySet | None],
     ) -> None:
         """Prepare it; ``timeout`` bounds the wait for newer keys, ``token_keys`` are those no answer may be signed by."""
         self.url = url
         self.signed: bool = keys is not None
-        self.headers: dict[str, str] = {
+        self._headers: dict[str, str] = {
             "Accept": f"{answer.MEDIA_TYPE}, application/json",
             "Cache-Control": "no-cache",
         }
         if token is not None:
-            self.headers["Authorization"] = f"Bearer {token}"
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._label = label
         self._transport = transport
         self._issuer = issuer
         self._timeout = timeout
         self._keys = keys
         self._token_keys = token_keys
         self._distrusted: tuple[KeySet | None, frozenset[str]] = (None, frozenset())
+
+    def headers(self) -> dict[str, str]:
+        """The headers of a question asked now."""
+        return {**self._headers, **self._label.headers()}
 
     def ask(self, cursor: str | None, *, held: float, timeout: float) -> Batch:
         """Ask for the page after ``cursor``; ``held``: seconds to have the question held until there is news.
@@ -74,7 +81,7 @@ class Questions:
             query = f"{query}&wait={held:.2f}"
         request = Request(
             f"{self.url}{'&' if '?' in self.url else '?'}{query}",
-            headers=self.headers,
+            headers=self.headers(),
             timeout=timeout + held,
             max_bytes=answer.MAX_ANSWER_BYTES,
         )

@@ -63,18 +63,26 @@ async def departure(receive: Receive) -> None:
 class EventStream(Response):
     """A stream of server-sent events (HTML Standard §9.2) until it ends or its reader goes away.
 
-    Calls ``left`` once, whatever happens.
+    Calls ``left`` once, whatever happens, and ``sent`` with events that the connection has taken.
     """
 
     media_type = STREAM_MEDIA_TYPE
 
-    def __init__(self, stream: Stream, *, keep_alive: float, left: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        keep_alive: float,
+        left: Callable[[], None],
+        sent: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         # Reverse proxies must hand on each event as it comes; nginx is told by the last header.
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._stream = stream
         self._keep_alive = keep_alive
         self._left = left
+        self._sent = sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send what the stream gives, and a comment where it gives nothing for ``keep_alive`` seconds."""
@@ -87,6 +95,7 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
                 while (events := await stream.take(self._keep_alive)) or stream.ending is None:
                     await send({"type": "http.response.body", "body": events or ALIVE, "more_body": True})
+                    self._sent(events)
                 last = RESYNC if stream.ending in {Ending.SLOW, Ending.LOST} else b""
                 await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:

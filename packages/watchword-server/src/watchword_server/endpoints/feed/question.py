@@ -12,6 +12,7 @@ from typing import Final
 from starlette.requests import Request
 
 from watchword_server.revocation.cursor import CursorError, parse_cursor
+from watchword_server.revocation.verifiers import VerifierName, VerifierNameError, parse_verifier
 from watchword_server.revocation.wire import STREAM_MEDIA_TYPE
 from watchword_server.store.records import Cursor, Record
 from watchword_server.web.problem import ProblemError
@@ -20,6 +21,8 @@ DEFAULT_PAGE: Final = 500
 LARGEST_PAGE: Final = 5000
 LONGEST_WAIT: Final = 25.0
 """Seconds; under the 30 for which proxies and clients commonly wait."""
+
+VERIFIER_HEADER: Final = "watchword-verifier"
 
 _LIMIT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{22,128}", re.ASCII)
@@ -36,6 +39,8 @@ class Question(Record, frozen=True):
     nonce: str | None
     wait: float
     stream: bool
+    verifier: VerifierName | None = None
+    """What it calls itself, for the map of verifiers alone."""
 
 
 def parse_question(request: Request) -> Question:
@@ -63,6 +68,7 @@ def parse_question(request: Request) -> Question:
         nonce=nonce,
         wait=wait or 0.0,
         stream=stream,
+        verifier=_verifier(request.headers.getlist(VERIFIER_HEADER)),
     )
 
 
@@ -97,6 +103,15 @@ def _wait(text: str | None) -> float | None:
     if not _WAIT.fullmatch(text) or float(text) > LONGEST_WAIT:
         raise ProblemError(400, "wait_malformed", f"wait is a number of seconds from 0 to {LONGEST_WAIT:.0f}.")
     return float(text)
+
+
+def _verifier(given: list[str]) -> VerifierName | None:
+    if len(given) > 1:
+        raise ProblemError(400, "verifier_malformed", "Watchword-Verifier is given more than once.")
+    try:
+        return parse_verifier(given[0]) if given else None
+    except VerifierNameError as error:
+        raise ProblemError(400, "verifier_malformed", str(error)) from error
 
 
 def _single(request: Request, name: str) -> str | None:

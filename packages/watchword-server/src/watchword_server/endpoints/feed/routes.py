@@ -9,6 +9,7 @@ import asyncio
 import gzip
 import hmac
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +22,14 @@ from watchword_server.endpoints.feed.holding import COME_BACK, EventStream, Plac
 from watchword_server.endpoints.feed.question import Question, accepts, parse_question
 from watchword_server.keys.jwks import JwksDocument
 from watchword_server.revocation.node import FeedNode
-from watchword_server.revocation.wire import SIGNED_MEDIA_TYPE, STREAM_MEDIA_TYPE, plain_page, signed_page
+from watchword_server.revocation.verifiers import Verifiers
+from watchword_server.revocation.wire import (
+    SIGNED_MEDIA_TYPE,
+    STREAM_MEDIA_TYPE,
+    last_place,
+    plain_page,
+    signed_page,
+)
 from watchword_server.settings.tree import Feed as FeedSettings
 from watchword_server.store.records import CutOffBatch
 from watchword_server.web.documents import document_response
@@ -43,7 +51,7 @@ class Feed:
     """The endpoints over one node.
 
     ``token`` is the secret that verifiers present; None (development only) leaves the feed open. ``patience``: seconds
-    for one read of the store.
+    for one read of the store. ``verifiers`` is told who asks and what was sent.
     """
 
     def __init__(
@@ -55,8 +63,10 @@ class Feed:
         issuer: str,
         settings: FeedSettings,
         patience: float,
+        verifiers: Verifiers,
     ) -> None:
         self._node = node
+        self._verifiers = verifiers
         self._metrics = metrics
         self._keys = keys
         self._issuer = issuer
@@ -80,8 +90,10 @@ class Feed:
         question = parse_question(request)
         if question.stream:
             return await self._stream(question, request)
+        self._verifiers.asked(question.verifier, question.cursor, held=question.wait > 0)
         batch = await self._held(question, request) if question.wait > 0 else await self._page(question)
         self._metrics.feed_reads.labels("snapshot" if batch.snapshot else "batch").inc()
+        self._verifiers.sent(question.verifier, batch.cursor)
         if question.nonce is None:
             return await _packed(plain_page(batch), "application/json", request)
         signed = signed_page(batch, self._node.sign, issuer=self._issuer, nonce=question.nonce, asked=question.asked)
@@ -131,11 +143,19 @@ class Feed:
                 raise ProblemError(503, "request_timeout", detail, headers=COME_BACK) from error
             raise
 
+        shown = ExitStack()
+        shown.enter_context(self._verifiers.streaming(question.verifier))
+
         def left() -> None:
             self._node.leave(stream)
             self._places.give_back("stream")
+            shown.close()
 
-        return EventStream(stream, keep_alive=self._keep_alive, left=left)
+        def sent(events: bytes) -> None:
+            if question.verifier is not None and (place := last_place(events)) is not None:
+                self._verifiers.sent(question.verifier, place)
+
+        return EventStream(stream, keep_alive=self._keep_alive, left=left, sent=sent)
 
     def _authenticate(self, authorization: Sequence[str]) -> None:
         if self._token is None:
