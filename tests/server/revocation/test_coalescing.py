@@ -1,6 +1,7 @@
 """Reads shared by those who wait together, and never by one who came after they had begun."""
 
 import asyncio
+import itertools
 import random
 
 import pytest
@@ -161,6 +162,52 @@ async def test_a_read_for_which_nobody_waits_any_more_does_not_begin(reads):
     await first
     await turns()
     assert reads.begun == ["log"]
+
+
+async def test_those_who_come_one_by_one_gather_for_a_while_and_after_a_rest_nobody_waits(reads):
+    shared = Coalesced(reads.read, apart=30)
+    first = asyncio.create_task(shared.ask("log"))
+    await turns()
+    assert reads.begun == ["log"], "at once"
+    reads.gates[0].set()
+    assert await first == 0
+    gathering = []
+    for _ in range(5):
+        gathering.append(asyncio.create_task(shared.ask("log")))
+        await turns()
+    assert reads.begun == ["log"]
+    shared.hurry()
+    await turns()
+    assert reads.begun == ["log", "log"]
+    reads.gates[1].set()
+    assert set(await asyncio.gather(*gathering)) == {1}
+
+
+async def test_the_number_of_reads_is_bounded_by_time_whatever_is_asked():
+    begun: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def read(_key: str) -> None:
+        begun.append(loop.time())
+
+    shared = Coalesced(read, apart=0.01)
+    for _ in range(20):
+        await shared.ask("log")
+    assert all(later - earlier >= 0.009 for earlier, later in itertools.pairwise(begun))
+
+
+async def test_news_while_a_read_is_under_way_spares_the_next_one_its_pause(reads):
+    shared = Coalesced(reads.read, apart=30)
+    first = asyncio.create_task(shared.ask("log"))
+    await turns()
+    shared.hurry()
+    second = asyncio.create_task(shared.ask("log"))
+    reads.gates[0].set()
+    await first
+    await turns()
+    assert reads.begun == ["log", "log"]
+    reads.gates[1].set()
+    await second
 
 
 async def test_at_the_end_all_who_wait_are_told_and_nothing_is_left_running(reads):

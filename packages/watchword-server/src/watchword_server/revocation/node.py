@@ -25,6 +25,8 @@ MOST_PAGES: Final = 16
 """Pages a node reads to catch up; farther behind, it begins anew at the head and its streams resync."""
 PAGES_AT_ONCE: Final = 2
 """Reads of old pages under way at once, beside the one of the newest."""
+READS_APART: Final = 0.01
+"""Seconds between reads of the newest for polls that come one by one; after a change none is waited."""
 RETRY_AFTER: Final = 0.5
 """Seconds until the log is read again for the streams when the store was away."""
 
@@ -48,7 +50,7 @@ class FeedNode:
         self._metrics = metrics
         self._issuer = issuer
         self._tail: Tail | None = None
-        self._newest: Coalesced[None, Tail] = Coalesced(lambda _: self._catch_up())
+        self._newest: Coalesced[None, Tail] = Coalesced(lambda _: self._catch_up(), apart=READS_APART)
         self._pages: Coalesced[_Page, CutOffBatch] = Coalesced(self._read_page, at_once=PAGES_AT_ONCE)
         self._streams: set[Stream] = set()
         self._waiting: set[asyncio.Future[None]] = set()
@@ -130,6 +132,7 @@ class FeedNode:
     def stir(self) -> None:
         """The log may have moved: look, for the streams, and wake those who wait."""
         self.changes += 1
+        self._newest.hurry()
         self._stirred.set()
         self._wake()
 
