@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from watchword.clock import Clock
 
 from watchword_server.accounts.results import AccountRefused
+from watchword_server.admin.console import console_routes
 from watchword_server.admin.lazy import LazyApplication
 from watchword_server.app import VERSION, Services, open_services
 from watchword_server.endpoints.discovery import Discovery
@@ -36,6 +38,8 @@ from watchword_server.web.cross_site import CrossSite
 from watchword_server.web.metrics import RequestDurations
 from watchword_server.web.stack import body_limits, protect
 
+LOOK = Path(__file__).parent / "playground" / "static"
+"""What pages look like; the routes of the playground itself exist in development only."""
 TEND_INTERVAL = 1.0
 """Seconds between looks at the key ring: how long another process's emergency distrust can go unseen here."""
 PUBLIC_PATHS = (
@@ -132,6 +136,7 @@ def http_app(services: Services, health: Health) -> ASGIApp:
         *discovery.routes(),
         *health.routes(),
         Mount("/admin/api", LazyApplication(lambda: _admin(services))),
+        *console_routes(LOOK, home="/" if settings.playground.enabled else None),
     ]
     if settings.playground.enabled:
         routes += _playground(services)
