@@ -133,7 +133,7 @@ async def heard(readers: list[Reader], count: int) -> None:
             await asyncio.sleep(0.0005)
 
 
-async def cost_of_polls(server, seconds: float, connections: int = 16) -> None:
+async def cost_of_polls(server, seconds: float, connections: int = 64) -> None:
     """CPU of the server for an answer without news, where the reader knows the head already."""
     cursor = head(server.port)
     for name, path in (
