@@ -1,6 +1,6 @@
 """The log of cut-offs, the key ring's rows and counters of failures on PostgreSQL.
 
-Does not serve the feed; endpoints/feed.py does.
+Does not serve the feed; endpoints/feed does.
 """
 
 from __future__ import annotations

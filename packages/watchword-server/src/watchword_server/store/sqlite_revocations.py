@@ -1,6 +1,6 @@
 """The log of cut-offs on SQLite: its head, one more entry, pages after a cursor.
 
-Does not serve the feed; endpoints/feed.py does.
+Does not serve the feed; endpoints/feed does.
 """
 
 from __future__ import annotations
