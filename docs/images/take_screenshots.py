@@ -1,7 +1,8 @@
-"""Takes the pictures of the playground that README shows: `python docs/images/take_screenshots.py`.
+"""Takes the pictures that README and the guides show: `python docs/images/take_screenshots.py`.
 
 Starts the demonstration as `make run` does, on its own state, plays a scene in Chromium by day and by night, and writes
-playground-light.png and playground-dark.png beside this file. Needs the ports 8000 and 8001, or WATCHWORD_PORT and
+playground-light.png and playground-dark.png beside this file; then an administrator revokes before five verifiers, for
+revocations.png. Needs the ports 8000 and 8001, or WATCHWORD_PORT and
 DEMO_PORT, and a Chromium on PATH.
 """
 
@@ -9,6 +10,7 @@ DEMO_PORT, and a Chromium on PATH.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,9 +20,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
+from watchword.verify.feed_settings import Revocations
+from watchword.verify.verifier import SyncVerifier
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -28,6 +33,7 @@ WIDTH, HEIGHT = 1280, 1080
 LARGEST = 300_000
 """Bytes a picture may have."""
 GENERATIONS = 5
+ADMIN = ("admin@localhost", "lantern-quartz-hollow-29")
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -86,13 +92,56 @@ def take(url: str) -> None:
             page = context.new_page()
             page.set_default_timeout(60_000)
             play(page, url, f"ada@{scheme}.example.test")
-            picture = HERE / f"playground-{scheme}.png"
-            page.screenshot(path=picture)
-            size = picture.stat().st_size
-            print(f"{picture.name}: {size / 1000:.0f} KB")
-            if size > LARGEST:
-                sys.exit(f"{picture.name} is larger than {LARGEST // 1000} KB")
+            keep(page, f"playground-{scheme}.png")
+        page = browser.new_page(viewport={"width": WIDTH, "height": 900}, locale="en-GB", reduced_motion="reduce")
+        page.set_default_timeout(90_000)
+        with following(url):
+            revoke(page, url)
+            keep(page, "revocations.png")
         browser.close()
+
+
+def keep(page: Page, name: str) -> None:
+    picture = HERE / name
+    page.screenshot(path=picture)
+    size = picture.stat().st_size
+    print(f"{picture.name}: {size / 1000:.0f} KB")
+    if size > LARGEST:
+        sys.exit(f"{picture.name} is larger than {LARGEST // 1000} KB")
+
+
+@contextlib.contextmanager
+def following(url: str) -> Iterator[None]:
+    """A few more verifiers, which renew their leases at various paces."""
+    issuer = url.rstrip("/")
+    bounds = {"billing": (20, True), "orders": (8, True), "search": (60, False), "video-gateway": (120, True)}
+    with contextlib.ExitStack() as stack:
+        for name, (bound, push) in bounds.items():
+            followed = Revocations(name=name, max_staleness=bound, push=push)
+            verifier = SyncVerifier(issuer=issuer, audience=issuer, revocations=followed)
+            stack.enter_context(verifier)
+        yield
+
+
+def revoke(page: Page, url: str) -> None:
+    """An administrator cuts off Ada, and some verifiers have confirmed it already."""
+    page.goto(f"{url}admin/revocations")
+    page.locator("#login [name=identifier]").fill(ADMIN[0])
+    page.locator("#login [name=password]").fill(ADMIN[1])
+    page.locator("#login [type=submit]").click()
+    expect(page.locator(".verifiers li")).to_have_count(5)
+    expect(page.locator(".verifiers li", has_text="stream")).to_have_count(4)
+    for email, cause in (("ada@light.example.test", "lost laptop"), ("ada@dark.example.test", "left the company")):
+        page.locator("#cut [name=value]").fill(email)
+        page.locator("#cut [name=cause]").fill(cause)
+        expect(page.locator("#preview strong")).to_contain_text("session")
+        page.locator("#cut [type=submit]").click()
+        page.locator("#confirm-yes").click()
+        expect(page.locator("#log li").first).to_contain_text(cause)
+    page.locator("#cut [name=value]").fill("admin@localhost")
+    expect(page.locator("#preview")).to_contain_text("Your own login")
+    expect(page.locator(".verifiers li[data-state=fresh]")).not_to_have_count(0)
+    expect(page.locator(".verifiers li[data-state=stale]")).to_have_count(0)
 
 
 def main() -> None:
@@ -104,6 +153,8 @@ def main() -> None:
             "WATCHWORD_HOME": home,
             "WATCHWORD_ROTATION__WINDOW": "1",
             "WATCHWORD_LOG__REQUESTS": "false",
+            "WATCHWORD_ADMIN_EMAIL": ADMIN[0],
+            "WATCHWORD_ADMIN_PASSWORD": ADMIN[1],
         }
         command = [sys.executable, str(ROOT / "examples/demonstration/run.py")]
         process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603 - a command of ours

@@ -93,7 +93,7 @@ def add(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Show what a cut-off would end, ask, and write it. It reaches verifiers within milliseconds, a running server or not."""
+    """Show what a cut-off would end, ask, and write it. Running servers see it and hand it to verifiers by themselves."""
     new = _checked(axis, value, cause, tokens_only=tokens_only)
 
     async def look(services: Services) -> tuple[NewCutOff, Reach]:

@@ -109,6 +109,6 @@ async function act(form) {
   if (!answer.ok) return;
   announce(`Cut off at position ${answer.body.position}.`);
   form.elements.value.value = "";
-  later(form);
+  look(form);
   follow(answer.body.position);
 }

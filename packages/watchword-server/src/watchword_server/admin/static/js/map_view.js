@@ -63,7 +63,7 @@ function arrival(all) {
   const confirmed = states.filter((state) => state === "fresh").length;
   const slowest = Math.max(...all.map(({ sent_ms }) => sent_ms ?? -1));
   const within = slowest >= 0 && sent === all.length ? ` within ${milliseconds(slowest)}` : "";
-  return `Cut-off ${focus.value.position}: sent to ${sent} of ${all.length}${within}, confirmed by ${confirmed}.`;
+  return `Cut-off ${focus.value.position}: sent to ${sent} of ${all.length}${within}, confirmed by ${confirmed}${confirmed < all.length ? " so far" : ""}.`;
 }
 
 function notes({ workers, process, unnamed, verifiers }) {
