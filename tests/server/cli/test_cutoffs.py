@@ -79,3 +79,19 @@ def test_what_is_no_cut_off_or_names_nothing_is_refused(stocked: Run, arguments:
     assert refused.err.startswith("watchword: ")
     assert "\x1b" not in refused.err
     assert cut_offs(stocked) == []
+
+
+def test_after_a_restore_a_new_epoch_cuts_off_everything_before_it(stocked: Run, login: Login) -> None:  # noqa: F811
+    login("bob@example.test")
+    refused = stocked("cutoffs", "begin-epoch", stdin="n\n")
+    assert refused.code == 1
+    assert len(stocked("sessions", "list", "--json").json["sessions"]) == 1
+    first = stocked("cutoffs", "begin-epoch", "--yes", "--json").json
+    second = stocked("cutoffs", "begin-epoch", "--yes", "--json").json
+    assert first["epoch"] != second["epoch"]
+    assert second["position"] > first["position"] > 1_000_000
+    assert stocked("sessions", "list", "--json").json["sessions"] == []
+    assert cut_offs(stocked)[-1][0] == "everything"
+    login("bob@example.test")
+    assert len(stocked("sessions", "list", "--json").json["sessions"]) == 1
+    assert "log.epoch_begun" in {entry["event"] for entry in stocked("audit", "list", "--json").json["entries"]}

@@ -17,7 +17,7 @@ from watchword_server.cli.output import JsonFlag, clean, duration, emit_json, em
 if TYPE_CHECKING:
     from watchword_server.admin.models import NewCutOff
     from watchword_server.app import Services
-    from watchword_server.store.records import CutOff, CutOffBatch, Reach
+    from watchword_server.store.records import Cursor, CutOff, CutOffBatch, Reach
 
 app = typer.Typer(no_args_is_help=True, help="Cut-offs: what was revoked and may still have living tokens.")
 PAGE = 1000
@@ -116,6 +116,31 @@ def add(
         emit_json({"cut_off": CutOffModel.of(written).model_dump(), "preview": _numbers(reach) | {"summary": preview}})
     else:
         typer.echo(f"cut off at position {written.position}: {preview}")
+
+
+@app.command("begin-epoch")
+def begin_epoch(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json_: JsonFlag = False,
+) -> None:
+    """After a restore from a backup: cut off everything issued before, what the backup has forgotten included.
+
+    A new epoch of the log begins, past every position that was lost; verifiers read it from the start and merge it.
+    """
+    if not yes:
+        typer.confirm("Everybody is logged out, you included. Begin a new epoch?", abort=True, err=True)
+
+    async def work(services: Services) -> Cursor:
+        from watchword_server.store.records import AuditEvent  # noqa: PLC0415
+
+        return await services.store.begin_epoch(AuditEvent(event="log.epoch_begun", origin=CLI, reason="restored"))
+
+    head = run_with_services(context, work)
+    if json_:
+        emit_json({"epoch": head.epoch, "position": head.position})
+    else:
+        typer.echo(f"a new epoch begins at position {head.position}; everything before it is cut off")
 
 
 def _checked(axis: str, value: str, cause: str, *, tokens_only: bool) -> NewCutOff:
