@@ -4,22 +4,15 @@ The times here are real, and waited for, not measured: what is asserted is who i
 """
 
 import contextlib
-import itertools
 import os
 import signal
-import socket
-import threading
 import time
 
-import httpx
 import pytest
 from process import Process
-from story import PASSWORD
-from watchword import Revocations, RevocationViewStale, SyncVerifier, TokenRejected
-
-SOON = 30
-FEED_TOKEN = "feed-token-of-the-tests"
-numbers = itertools.count()
+from revoking import SOON, Account, accepted_last, finding, following, until
+from road import Road
+from watchword import RevocationViewStale, TokenRejected
 
 
 @pytest.fixture(scope="module")
@@ -31,130 +24,11 @@ def server(tmp_path_factory):
     process.kill()
 
 
-class Road:
-    """A TCP proxy that can be cut, made a black hole, or made slow: what lies between a verifier and its feed."""
-
-    def __init__(self, port):
-        self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://localhost:{self._listener.getsockname()[1]}"
-        self.delay = 0.0
-        """Seconds by which every byte of the server comes late."""
-        self.open = threading.Event()
-        """While it is not set, bytes come in and go nowhere."""
-        self.open.set()
-        self.refusing = False
-        self._ends = set()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                here, _ = self._listener.accept()
-            except OSError:
-                return
-            if self.refusing:
-                here.close()
-                continue
-            try:
-                there = socket.create_connection(("127.0.0.1", self._port))
-            except OSError:
-                here.close()
-                continue
-            self._ends |= {here, there}
-            threading.Thread(target=self._carry, args=(here, there, False), daemon=True).start()
-            threading.Thread(target=self._carry, args=(there, here, True), daemon=True).start()
-
-    def _carry(self, source, sink, late):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if late and self.delay:
-                    threading.Event().wait(self.delay)
-                self.open.wait()
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def cut(self):
-        """Break what is open, and refuse what is new."""
-        self.refusing = True
-        for end in list(self._ends):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def mend(self):
-        self.refusing = False
-
-    def close(self):
-        self.open.set()
-        self.cut()
-        self._listener.close()
-
-
 @pytest.fixture
 def road(server):
     road = Road(server.port)
     yield road
     road.close()
-
-
-@contextlib.contextmanager
-def following(server, **settings):
-    settings = {"token": FEED_TOKEN, "max_staleness": 1.0, "poll_interval": 0.1, "timeout": 0.5, **settings}
-    with SyncVerifier(server.url, server.url, leeway=0, revocations=Revocations(**settings)) as verifier:
-        assert verifier.health().ready, verifier.health()
-        yield verifier
-
-
-def until(happened):
-    deadline = time.monotonic() + SOON
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.002)
-
-
-class Account:
-    """Somebody who logs in and out."""
-
-    def __init__(self, server):
-        self.client = httpx.Client(base_url=server.url, timeout=SOON)
-        self.email = f"user{next(numbers)}@example.test"
-        answer = self.client.post("/auth/register", json={"email": self.email, "password": PASSWORD})
-        assert answer.status_code == 201, answer.text
-
-    def login(self):
-        body = {"identifier": self.email, "password": PASSWORD, "delivery": "body"}
-        answer = self.client.post("/auth/login", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["access_token"]
-
-    def logout(self, raw):
-        """Returns: the monotonic time at which the revocation was acknowledged."""
-        answer = self.client.post("/auth/logout", headers={"Authorization": f"Bearer {raw}"})
-        assert answer.status_code == 204, answer.text
-        return time.monotonic()
-
-
-def finding(verifier, raw, **asked):
-    try:
-        verifier.verify_now(raw, **asked)
-    except (TokenRejected, RevocationViewStale) as error:
-        return type(error)
-    return None
-
-
-def accepted_last(verifier, raw):
-    """Verify until it is refused for good. Returns: the monotonic time before the last acceptance began."""
-    last = 0.0
-    while True:
-        before = time.monotonic()
-        found = finding(verifier, raw)
-        if found is TokenRejected:
-            return last
-        if found is None:
-            last = before
-        time.sleep(0.001)
 
 
 def test_what_is_revoked_is_refused_by_push_long_before_the_next_question(server):
