@@ -1,0 +1,48 @@
+"""A verifier in a process of its own, for flows that stop it: ``python verifier_process.py <issuer> <feed>``.
+
+Reads tokens, one a line, up to an empty line; says ``accepted`` when it took each; verifies them over and over. Then a
+line with one deadline a token, in seconds of the monotonic clock, is answered with counts: attempts before the deadline
+that were accepted, attempts after it, and those among them that were accepted.
+"""
+
+import json
+import sys
+import threading
+import time
+
+from revoking import finding, following
+
+
+class Issuer:
+    url = sys.argv[1]
+
+
+def main() -> None:
+    raws = list(iter(lambda: sys.stdin.readline().strip(), ""))
+    attempts: list[tuple[float, int, bool]] = []
+    done, went_round = threading.Event(), threading.Event()
+    with following(Issuer, url=sys.argv[2]) as verifier:
+
+        def verify() -> None:
+            while not done.is_set():
+                for number, raw in enumerate(raws):
+                    # Before the attempt: being stopped in its middle is no fault of the verifier.
+                    before = time.monotonic()
+                    attempts.append((before, number, finding(verifier, raw) is None))
+                went_round.set()
+                time.sleep(0.001)
+
+        watching = threading.Thread(target=verify)
+        watching.start()
+        went_round.wait()
+        print("accepted" if all(accepted for _, _, accepted in attempts[: len(raws)]) else "refused", flush=True)
+        deadlines = json.loads(sys.stdin.readline())
+        done.set()
+        watching.join()
+    late = [accepted for at, number, accepted in attempts if at > deadlines[number]]
+    early = [accepted for at, number, accepted in attempts if at <= deadlines[number]]
+    print(json.dumps({"accepted": sum(early), "late": len(late), "accepted_late": sum(late)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
