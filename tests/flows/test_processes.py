@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import httpx
+import psutil
 import pytest
 from process import Process
 from story import PASSWORD, bearer
@@ -177,3 +178,12 @@ def test_a_server_that_cannot_start_says_why_in_one_line(start, tmp_path, migrat
     assert ran.returncode == 1, ran.stderr
     assert "master key" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+async def test_workers_end_when_their_supervisor_is_killed(start, migrated_postgres_dsn):
+    server = start(migrated_postgres_dsn, WATCHWORD_SERVER__WORKERS="2")
+    workers = psutil.Process(server.process.pid).children()
+    assert len(workers) == 2
+    server.kill()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -114,6 +115,8 @@ class Supervisor:
         self._work = work
         self._workers: set[int] = set()
         self._stopping = False
+        # The writing end is held by this process alone: when it is gone, however it ended, every worker reads the end.
+        self._alive, self._held = os.pipe()
 
     def run(self) -> int:
         """Returns the exit code: 0 when asked to stop and every worker drained."""
@@ -146,6 +149,8 @@ class Supervisor:
             return
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.close(self._held)
+        threading.Thread(target=_end_with, args=(self._alive,), name="watchword-supervised", daemon=True).start()
         try:
             self._work()
         except SystemExit as exit_:
@@ -159,6 +164,12 @@ class Supervisor:
         self._stopping = True
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)
+
+
+def _end_with(alive: int) -> None:
+    """Drain when the supervisor is gone: a worker that nobody can stop would keep the port."""
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> int:
