@@ -19,12 +19,14 @@ from watchword_server.accounts.throttle import LoginThrottle
 from watchword_server.keys.ring import ALGORITHMS, KeyRing
 from watchword_server.keys.schedule import KeySchedule
 from watchword_server.keys.sealing import MasterKey, Sealer
+from watchword_server.revocation.denylist import heartbeat_key, place_key
+from watchword_server.revocation.denylist_writer import DenylistWriter
 from watchword_server.revocation.node import FeedNode
 from watchword_server.revocation.verifiers import Verifiers
 from watchword_server.revocation.wire import SIGNED_TYPE
 from watchword_server.sessions.ending import SessionEnding
 from watchword_server.settings.tree import Settings
-from watchword_server.store.open import store_from_url
+from watchword_server.store.open import denylist_from_url, store_from_url
 from watchword_server.store.port import Store
 from watchword_server.tokens.caller import Callers
 from watchword_server.tokens.claims import AccessClaims, ClaimSettings, RoleGrant
@@ -143,6 +145,22 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
             store, lambda payload: keys.feed_signer(SIGNED_TYPE).sign(payload), metrics, issuer=settings.issuer
         ),
         verifiers=Verifiers(clock),
+    )
+
+
+def denylist_writer(services: Services) -> DenylistWriter | None:
+    """What keeps the denylist of these settings, not begun yet; None when they name none. Raises DriverMissing."""
+    settings = services.settings.denylist
+    if settings.url is None:
+        return None
+    prefix = settings.prefix
+    return DenylistWriter(
+        services.store,
+        denylist_from_url(settings.url.get_secret_value(), place=place_key(prefix), heartbeat=heartbeat_key(prefix)),
+        services.metrics,
+        prefix=prefix,
+        max_staleness=settings.max_staleness,
+        clock=services.clock,
     )
 
 

@@ -18,7 +18,7 @@ from watchword.clock import Clock
 from watchword_server.accounts.results import AccountRefused
 from watchword_server.admin.console import console_routes
 from watchword_server.admin.lazy import LazyApplication
-from watchword_server.app import VERSION, Services, open_services
+from watchword_server.app import VERSION, Services, denylist_writer, open_services
 from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
@@ -28,6 +28,7 @@ from watchword_server.keys.sealing import MasterKeyError, SealError
 from watchword_server.revocation.node import FeedNode
 from watchword_server.sessions.sweeping import Sweeper
 from watchword_server.settings.tree import Settings
+from watchword_server.store.denylist import DriverMissing
 from watchword_server.store.port import SchemaMismatch, StoreUnavailable
 from watchword_server.store.records import Family
 from watchword_server.tokens import refresh_token
@@ -49,7 +50,15 @@ PUBLIC_PATHS = (
     KEYS_PATH,
 )
 
-_NOT_STARTED = (StoreUnavailable, SchemaMismatch, SealError, MasterKeyError, ClaimRefused, AccountRefused)
+_NOT_STARTED = (
+    StoreUnavailable,
+    SchemaMismatch,
+    SealError,
+    MasterKeyError,
+    ClaimRefused,
+    AccountRefused,
+    DriverMissing,
+)
 """What can be amiss with a store, a key or a setting, in words for the operator."""
 
 _log = logging.getLogger("watchword_server")
@@ -113,6 +122,8 @@ class Serving:
         sweeper = Sweeper(services.store, retention=self._settings.rotation.retention, metrics=services.metrics)
         for work in (_tending(services), sweeper.run()):
             stack.push_async_callback(_cancelled, asyncio.create_task(work))
+        if (denylist := denylist_writer(services)) is not None:
+            stack.push_async_callback(_cancelled, asyncio.create_task(denylist.run()))
 
 
 def http_app(services: Services, health: Health) -> ASGIApp:

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from watchword.clock import system_clock
 
+from watchword_server.cli.denylist_findings import denylist_findings
 from watchword_server.cli.failures import FAILED
 from watchword_server.cli.findings import Finding, settings_findings
 from watchword_server.cli.given import given_of, missing_database, opened_store
@@ -37,6 +38,7 @@ def doctor(context: typer.Context, json_: JsonFlag = False) -> None:
         ]
     else:
         findings = settings_findings(loaded) + asyncio.run(_look_into_store(loaded))
+        findings += asyncio.run(denylist_findings(loaded.settings))
     if json_:
         emit_json({"ok": _sound(findings), "findings": [_json(finding) for finding in findings]})
     else:

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from watchword_server.settings.problems import Problem
 from watchword_server.settings.tree import Settings
@@ -103,6 +104,15 @@ def _openness(s: Settings) -> Iterator[_Found]:
         yield "debug-log", "log.level", "debug lines are for development", "set it to info"
 
 
+def _denylist(s: Settings) -> Iterator[_Found]:
+    if s.denylist.url is None:
+        return
+    parts = urlsplit(s.denylist.url.get_secret_value())
+    if parts.scheme == "redis" and not parts.password and not is_loopback_host(parts.hostname or ""):
+        mend = "use rediss://user:password@host, or a Valkey on this machine"
+        yield "denylist-open", "denylist.url", "whoever reaches that Valkey could revoke, and undo it", mend
+
+
 def _weak_secrets(s: Settings) -> Iterator[_Found]:
     for path, secret in (
         ("master_key", s.master_key),
@@ -145,4 +155,4 @@ def _readable_files(s: Settings, secret_files: Mapping[str, Path]) -> Iterator[_
 _Rule = Callable[[Settings], Iterator[_Found]]
 _ALWAYS: tuple[_Rule, ...] = (_contradictions,)
 _DEVELOPMENT: tuple[_Rule, ...] = (_development_issuer,)
-_PRODUCTION: tuple[_Rule, ...] = (_transport, _storage, _openness, _weak_secrets, _weak_passwords)
+_PRODUCTION: tuple[_Rule, ...] = (_transport, _storage, _openness, _denylist, _weak_secrets, _weak_passwords)

@@ -39,8 +39,8 @@ problems are told at once.
 _CHECKS = """## Refused in production
 
 An `http` issuer; no master key, or one of few different characters; a secret's file that others can read; SQLite with
-several workers; `*` or an `http` origin in `cors.origins`; the playground; a feed without a token; `server.trusted_proxies`
-that include everyone; a listener in clear beyond the machine itself with no proxy before it; password hashing cheaper than
+several workers; `*` or an `http` origin in `cors.origins`; the playground; a feed without a token; a denylist
+in clear on another host without a password; `server.trusted_proxies` that include everyone; a listener in clear beyond the machine itself with no proxy before it; password hashing cheaper than
 OWASP's least; passwords under 8 characters; debug logs.
 
 ## Development

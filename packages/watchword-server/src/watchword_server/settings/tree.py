@@ -15,6 +15,7 @@ from pydantic.config import JsonDict
 
 from watchword_server.settings.values import (
     Algorithm,
+    DenylistUrl,
     FilePath,
     Issuer,
     Networks,
@@ -202,6 +203,18 @@ class Feed(Section):
     keep_alive: Seconds = _of(15, "A stream without news says so often that it lives.", "seconds", ge=1, le=300)
 
 
+class Denylist(Section):
+    """A copy of the revocations in Redis or Valkey, for verifiers in any language."""
+
+    url: DenylistUrl | None = _of(
+        None, "`rediss://user:password@host:6379/0`, `redis://…` or `unix:///path/to/socket`; without it there is none."
+    )
+    prefix: str = _of("watchword:", "Begins the name of every key.", pattern=r"^[A-Za-z0-9_.:{}-]{1,64}$")
+    max_staleness: Seconds = _of(
+        30, "Readers find no `as_of` key when no server could vouch for the keys for so long.", "seconds", ge=5, le=3600
+    )
+
+
 class Metrics(Section):
     """Prometheus metrics."""
 
@@ -258,6 +271,7 @@ class Settings(Section):
     )
     cors: Cors = Field(default_factory=Cors)
     feed: Feed = Field(default_factory=Feed)
+    denylist: Denylist = Field(default_factory=Denylist)
     metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)
     playground: Playground = Field(default_factory=Playground)

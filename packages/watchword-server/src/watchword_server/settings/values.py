@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 Network: TypeAlias = IPv4Network | IPv6Network
 Algorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256"]
@@ -148,6 +148,29 @@ def _store_url(value: str) -> str:
     raise ValueError("is sqlite:///path/to/file.db or postgresql://user@host/database")
 
 
+_DENYLIST_OPTIONS = frozenset({"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+"""What an address may say after its question mark: nothing that could turn off the check of a certificate."""
+
+
+def _denylist_url(value: SecretStr) -> SecretStr:
+    form = "is redis://host:port/0, rediss://user:password@host:port/0 or unix:///path/to/socket"
+    try:
+        parts = urlsplit(value.get_secret_value())
+        port = parts.port
+        options = parse_qs(parts.query, strict_parsing=bool(parts.query), max_num_fields=8)
+    except ValueError:
+        raise ValueError(form) from None
+    if parts.scheme in {"redis", "rediss"}:
+        well = bool(parts.hostname) and re.fullmatch(r"/?|/[0-9]{1,4}", parts.path, re.ASCII) and port != 0
+    else:
+        well = parts.scheme == "unix" and not parts.hostname and len(parts.path) > 1
+    if not well or parts.fragment:
+        raise ValueError(form)
+    if options.keys() - _DENYLIST_OPTIONS or not all(number.isdigit() for number in options.get("db", ())):
+        raise ValueError("takes only the options db, ssl_ca_certs, ssl_certfile and ssl_keyfile")
+    return value
+
+
 def _path(value: Path) -> Path:
     return value.expanduser()
 
@@ -164,5 +187,6 @@ Networks: TypeAlias = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_origins)]
 Issuer: TypeAlias = Annotated[str, AfterValidator(_issuer)]
 StoreUrl: TypeAlias = Annotated[str, AfterValidator(_store_url)]
+DenylistUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_denylist_url)]
 FilePath: TypeAlias = Annotated[Path, AfterValidator(_path)]
 Table = BeforeValidator(_table)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from watchword.clock import Clock, system_clock
 
+from watchword_server.store.denylist import DenylistKeys, DriverMissing
 from watchword_server.store.port import Store
 
 _SQLITE = "sqlite:///"
@@ -33,3 +34,17 @@ def store_from_url(url: str, *, clock: Clock | None = None, connections: int = 1
 
         return PostgresStore(url, clock=clock, connections=connections)
     raise ValueError("a store's address is sqlite:///path/to/file.db or postgresql://user@host/database")
+
+
+def denylist_from_url(url: str, *, place: str, heartbeat: str) -> DenylistKeys:
+    """The denylist's keys at ``redis://``, ``rediss://`` or ``unix://``, not connected yet.
+
+    Raises DriverMissing.
+    """
+    try:
+        from watchword_server.store.valkey import ValkeyKeys  # noqa: PLC0415 - an extra, and only where it is in use
+    except ImportError as missing:
+        raise DriverMissing(
+            "denylist.url is set and its driver is not installed: pip install 'watchword-server[valkey]'"
+        ) from missing
+    return ValkeyKeys(url, place=place, heartbeat=heartbeat)

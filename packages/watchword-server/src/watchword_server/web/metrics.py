@@ -68,6 +68,29 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.denylist_lag = Gauge(
+            "watchword_denylist_lag",
+            "Positions of the revocation log that are not in the denylist yet.",
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
+        self.denylist_written = Gauge(
+            "watchword_denylist_written_timestamp_seconds",
+            "When this server last saw the denylist complete, in Unix time; 0 before the first time.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self.denylist_entries = Counter(
+            "watchword_denylist_entries", "Cut-offs written to the denylist.", registry=self.registry
+        )
+        self.denylist_refills = Counter(
+            "watchword_denylist_refills",
+            "Pages from the start of the log, written because the denylist was empty or of another log.",
+            registry=self.registry,
+        )
+        self.denylist_failures = Counter(
+            "watchword_denylist_failures", "Turns that could not write the denylist.", registry=self.registry
+        )
         self.hashing = Gauge(
             "watchword_hashing",
             "Passwords at this moment, by state (waiting in the queue, running), and refused by a full queue ever.",
