@@ -5,6 +5,7 @@ Knows no cut-off: it is given keys and values, and knows of values only how two 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from hashlib import sha1
 from typing import Any, Final, TypeVar
@@ -151,3 +152,9 @@ async def _answered(answer: Awaitable[T]) -> T:
         return await answer
     except (RedisError, OSError) as error:
         raise DenylistUnavailable(f"{type(error).__name__}: {error}") from error
+    finally:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # The driver has been seen to lose a cancellation that came together with an answer: a server that waits for
+            # its writer would then never stop.
+            raise asyncio.CancelledError
