@@ -47,7 +47,7 @@ def reach_statement(axis: Axis, *, greatest: str, now: str, value: str, axis_val
         f"JOIN accounts a ON a.id = s.account_id WHERE {alive(greatest, '(SELECT now FROM t)')} AND {test}) "
         "SELECT (SELECT count(*) FROM dying), (SELECT count(DISTINCT account_id) FROM dying), "
         "(SELECT count(DISTINCT client_id) FROM dying), (SELECT count(*) FROM looked), "
-        f"{known}, (SELECT max(r.position) FROM revocations r WHERE r.axis = {axis_value} AND r.value = {value} "
+        f"{known}, (SELECT max(r.position) FROM revocations r WHERE r.axis = {axis_value} AND r.axis <> '' AND r.value = {value} "
         f"AND r.expires_at > (SELECT now FROM t))"
     )
 

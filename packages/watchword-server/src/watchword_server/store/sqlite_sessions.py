@@ -37,7 +37,7 @@ _START_FAMILY: Final = (
 )
 _VIEW: Final = (
     f"SELECT {ACCOUNT_COLUMNS}, {SESSION_COLUMNS}, {alive('max', '?1')} AND NOT EXISTS (SELECT 1 FROM revocations r "
-    f"WHERE r.axis = 'token' AND r.value = ?4), {token_cut_off()}, h.position, ?1 "
+    f"WHERE r.axis = 'token' AND r.axis <> '' AND r.value = ?4), {token_cut_off()}, h.position, ?1 "
     f"FROM {_JOINED}, revocation_head h WHERE s.sid = ?2 AND s.account_id = ?3"
 )
 _LIST: Final = f"SELECT {SESSION_COLUMNS} FROM {_JOINED} WHERE {alive('max', '?1')} AND "
