@@ -33,6 +33,7 @@ import faults
 import losses
 import many_sessions
 import picture
+import units
 from postgres_for_benchmarks import postgres
 from verify import measure, seen_before
 from watchword import Revocations, SyncVerifier
@@ -43,7 +44,7 @@ HERE = pathlib.Path(__file__).parent
 SVG = HERE.parent / "docs" / "images" / "revocation-latency.svg"
 LAYOUTS = ((1, 1), (5, 2), (10, 10))
 """Processes, and verifiers in each."""
-PARTS = ("latency", "network", "cost", "memory", "logout-all", "faults", "losses")
+PARTS = ("latency", "network", "cost", "memory", "logout-all", "faults", "losses", "units")
 
 
 class Table:
@@ -58,16 +59,33 @@ class Table:
             self.missed.append(what)
 
 
+class Stalls(threading.Thread):
+    """The machine's own part: how late a thread comes that does nothing but sleep for a millisecond at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.late: list[float] = []
+        self.done = False
+
+    def run(self) -> None:
+        while not self.done:
+            before = time.monotonic()
+            time.sleep(0.001)
+            self.late.append((time.monotonic() - before - 0.001) * 1e3)
+
+
 def latency(server: Production, processes: int, each: int, revocations: int) -> dict[str, list[float]]:
     """Milliseconds from acknowledgement to the last acceptance, and to the first refusal of the slowest verifier."""
     caller = Caller(server)
     raws = caller.sessions(revocations)
     pause = 0.0005 if processes < 10 else 0.002
     found: dict[str, list[float]] = {"last": [], "refused": []}
+    stalls = Stalls()
     with contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(contextlib.closing(Verifiers(server, each))) for _ in range(processes)]
         for one in crowd:
             one.hear()
+        stalls.start()
         for raw in raws:
             for one in crowd:
                 one.say(do="race", raw=raw, pause=pause)
@@ -77,7 +95,8 @@ def latency(server: Production, processes: int, each: int, revocations: int) -> 
             reports = [one.hear() for one in crowd]
             for key, values in found.items():
                 values.append((max(max(report[key]) for report in reports) - acknowledged) * 1e3)
-    return found
+        stalls.done = True
+    return found | {"stalls": stalls.late}
 
 
 def print_latency(table: Table, store: str, server: Production, revocations: int) -> dict[int, list[float]]:
@@ -96,7 +115,8 @@ def print_latency(table: Table, store: str, server: Production, revocations: int
         )
         print(
             f"      refused by all: p50 {statistics.median(refused):.1f}, p99 {picture.quantile(refused, 0.99):.1f}, "
-            f"max {max(refused):.1f} ms; in {sum(one <= 0 for one in last)} of {len(last)} nobody accepted after the answer"
+            f"max {max(refused):.1f} ms; a thread that only sleeps was late by p99 "
+            f"{picture.quantile(found['stalls'], 0.99):.1f}, max {max(found['stalls']):.1f} ms; in {sum(one <= 0 for one in last)} of {len(last)} nobody accepted after the answer"
         )
     return by_count
 
@@ -260,6 +280,12 @@ def main() -> int:
     if "memory" in given.only:
         memory(table)
     with tempfile.TemporaryDirectory() as folder, postgres() as dsn:
+        if "units" in given.only:
+            beside = pathlib.Path(folder) / "units"
+            beside.mkdir(mode=0o700)
+            units.measure({"SQLite": f"sqlite:///{beside}/watchword.db", "PostgreSQL": dsn}, quick=quick)
+        if not set(given.only) - {"units", "cost", "memory"}:
+            return 0
         for store, url in (("SQLite", None), ("PostgreSQL", dsn)):
             with contextlib.closing(Production(pathlib.Path(folder) / store, url)) as server:
                 if "latency" in given.only:

@@ -79,11 +79,11 @@ def panel(left, store, by_count):
     for colour, (count, values) in enumerate(by_count.items()):
         out += curve(values, colour, across, down)
         middle, worst = statistics.median(values), quantile(values, 0.99)
-        x, y = left + colour * 125, TOP + TALL + 62
+        x, y = left + colour * 132, TOP + TALL + 62
         out.append(f'<rect class="f{colour}" x="{x}" y="{y - 9}" width="10" height="10" rx="2"/>')
         out.append(f'<text x="{x + 15}" y="{y}">{count} verifier{"s" * (count > 1)}</text>')
         told = f"p50 {max(middle, 0):.1f}, p99 {max(worst, 0):.0f} ms"
-        out.append(f'<text class="small" x="{x + 15}" y="{y + 15}">{told}</text>')
+        out.append(f'<text class="small" x="{x}" y="{y + 15}">{told}</text>')
     return out
 
 

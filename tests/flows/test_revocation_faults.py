@@ -85,7 +85,7 @@ def refused_in_time(verifier, account, count):
 
 
 @pytest.mark.parametrize("push", [True, False], ids=["push", "polls"])
-@pytest.mark.parametrize("count", [4, pytest.param(200, marks=whole)])
+@pytest.mark.parametrize("count", [3, pytest.param(200, marks=whole)])
 def test_with_a_fifth_of_everything_lost_nobody_is_let_in_beyond_the_bound(server, road, count, push):
     account = Account(server)
     with following(server, url=f"{road.url}/revocations", push=push) as verifier:
@@ -99,7 +99,7 @@ def test_with_a_fifth_of_everything_lost_nobody_is_let_in_beyond_the_bound(serve
 
 
 @pytest.mark.parametrize("count", [1, pytest.param(40, marks=whole)])
-@pytest.mark.parametrize("answers_end_after", [0, 1, 60, 200, 500, 900])
+@pytest.mark.parametrize("answers_end_after", [0, 60, 500, 900])
 def test_an_answer_cut_off_in_its_middle_renews_nothing(server, road, count, answers_end_after):
     account = Account(server)
     for _ in range(count):
