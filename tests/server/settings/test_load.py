@@ -213,6 +213,8 @@ def test_production_has_safe_defaults(home):
         ("cors-http", {"cors.origins": "http://app.example.com"}),
         ("playground-on", {"playground.enabled": "true"}),
         ("feed-open", {"feed.token": None}),
+        ("denylist-open", {"denylist.url": "redis://valkey.internal:6379/0"}),
+        ("denylist-open", {"denylist.url": "redis://user@10.0.0.7"}),
         ("trusts-everyone", {"server.trusted_proxies": "0.0.0.0/0"}),
         ("trusts-everyone", {"server.trusted_proxies": "::/0"}),
         ("clear-listener", {"server.host": "0.0.0.0"}),
@@ -395,3 +397,49 @@ def test_the_schema_can_be_given_to_an_editor():
 def test_the_documentation_is_up_to_date():
     page = Path(__file__).parents[3] / PATH
     assert page.read_text(encoding="utf-8") == document(), "run: python -m watchword_server.settings.document"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:6379/0",
+        "redis://:s3cret@valkey.internal",
+        "rediss://u:s3cret@valkey.internal:6380/3?ssl_ca_certs=/etc/ca.pem",
+        "unix:///run/valkey.sock?db=2",
+    ],
+)
+def test_addresses_of_a_denylist_are_taken_and_never_shown(home, url):
+    loaded = production(home, {"denylist.url": url})
+    assert loaded.settings.denylist.url.get_secret_value() == url
+    assert url not in f"{loaded.settings!r}{loaded.settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://valkey/s3cret",
+        "redis://",
+        "redis://u:s3cret@host:0/",
+        "redis://u:s3cret@host:x/",
+        "redis://u:s3cret@host/zero",
+        "redis://u:s3cret@host/0#x",
+        "rediss://u:s3cret@host/0?ssl_cert_reqs=none",
+        "rediss://u:s3cret@host/0?ssl_check_hostname=false",
+        "redis://host/0?password=s3cret",
+        "redis://u:s3cret@host/0?db=x",
+        "unix://",
+        "unix://s3cret",
+    ],
+)
+def test_other_addresses_of_a_denylist_are_refused_without_telling_the_password(home, url):
+    with pytest.raises(SettingsError) as refused:
+        production(home, {"denylist.url": url})
+    assert [problem.path for problem in refused.value.problems] == ["denylist.url"]
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "a*", "x" * 65, "line\n"])
+def test_a_prefix_that_is_no_plain_name_is_refused(home, prefix):
+    with pytest.raises(SettingsError, match=r"denylist\.prefix"):
+        production(home, {"denylist.prefix": prefix})

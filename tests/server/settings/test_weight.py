@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("pydantic_settings", "structlog", "rich", "typer", "fastapi", "zxcvbn", "dns", "httpx", "jinja2")
+HEAVY = ("pydantic_settings", "structlog", "rich", "typer", "fastapi", "zxcvbn", "dns", "httpx", "jinja2", "redis")
 
 
 @pytest.mark.parametrize("module", ["settings.load", "web.stack", "accounts.service", "app", "serving"])
