@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from watchword_server.cli import accounts, audit, config, cutoffs, doctor, keys, migrate, serve, sessions, tokens
+from watchword_server.cli import (
+    accounts,
+    audit,
+    config,
+    cutoffs,
+    dev_cert,
+    doctor,
+    keys,
+    migrate,
+    serve,
+    sessions,
+    tokens,
+)
 from watchword_server.cli.failures import Commands
 from watchword_server.cli.given import Given
 
@@ -62,6 +74,7 @@ def watchword(
 app.command()(serve.serve)
 app.command()(migrate.migrate)
 app.command()(doctor.doctor)
+app.command()(dev_cert.dev_cert)
 app.add_typer(config.app, name="config")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(sessions.app, name="sessions")
