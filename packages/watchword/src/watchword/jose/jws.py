@@ -133,7 +133,11 @@ def verify_with_embedded_key(
     Raises: JoseError as `verify`; ``embedded_key`` if ``jwk`` is missing or stands beside ``jku``, ``x5c`` or
     ``x5u``; ``bad_key`` if it is not a sound public key (a private one or a secret is refused).
     """
-    jws = parse(token, max_length=max_length)
+    return verify_parsed_with_embedded_key(parse(token, max_length=max_length), algorithms=algorithms)
+
+
+def verify_parsed_with_embedded_key(jws: UnverifiedJws, *, algorithms: Collection[str]) -> VerifiedJws:
+    """Verify a token that was taken apart before; otherwise as `verify_with_embedded_key`."""
     if jws.embedded != "jwk" or any(name in jws.header for name in EMBEDDED[1:]):
         raise JoseError(Reason.EMBEDDED_KEY, "header does not hold its key in jwk alone")
     if jws.algorithm not in algorithms:

@@ -107,7 +107,7 @@ class Key:
         Raises: JoseError ``unsupported_algorithm``; ``bad_key`` for an RSA length outside 2048 … 8192.
         """
         held = material.generate(algorithms.algorithm(alg), rsa_bits)
-        return cls(held, kid=_thumbprint(held) if kid is None else kid, alg=alg, use="sig")
+        return cls(held, kid=thumbprint_of(held) if kid is None else kid, alg=alg, use="sig")
 
     @property
     def is_private(self) -> bool:
@@ -126,7 +126,7 @@ class Key:
 
     def thumbprint(self) -> str:
         """The SHA-256 JWK thumbprint in base64url (RFC 7638 §3): equal exactly for equal public keys."""
-        return _thumbprint(self._material)
+        return thumbprint_of(self._material)
 
     def choose(self, kid: str | None, alg: str) -> Key | None:
         """Itself, if it may verify with that algorithm and ``kid`` does not name another key; as `KeySet.choose`."""
@@ -198,7 +198,8 @@ def _only(rows: list[Algorithm]) -> str | None:
     return rows[0].name if len(rows) == 1 or rows[0].family == "eddsa" else None
 
 
-def _thumbprint(held: Material) -> str:
+def thumbprint_of(held: Material) -> str:
+    """The SHA-256 thumbprint of key material (RFC 7638 §3)."""
     members = material.private_members(held) if held.kty == "oct" else held.members
     text = msgspec.json.encode(dict(sorted({"kty": held.kty, **members}.items())))
     return base64url.encode(hashlib.sha256(text).digest())

@@ -85,17 +85,26 @@ def of_secret(secret: bytes) -> Material:
 
 def of_private(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey | rsa.RSAPrivateKey) -> Material:
     """Describe a native private key that is known to be sound."""
-    public = key.public_key()
+    return msgspec.structs.replace(of_public(key.public_key()), private=key)
+
+
+def of_public(public: ec.EllipticCurvePublicKey | Ed25519PublicKey | rsa.RSAPublicKey) -> Material:
+    """Describe a native public key. Does not ask whether it is sound.
+
+    Raises: JoseError ``bad_key`` for other curves.
+    """
     if isinstance(public, Ed25519PublicKey):
         members = {"crv": "Ed25519", "x": base64url.encode(public.public_bytes_raw())}
-        return Material("OKP", "Ed25519", members, public, key)
+        return Material("OKP", "Ed25519", members, public, None)
     if isinstance(public, rsa.RSAPublicKey):
         numbers = public.public_numbers()
-        return Material("RSA", None, {"n": _shortest(numbers.n), "e": _shortest(numbers.e)}, public, key)
-    crv = _CURVE_NAMES[public.curve.name]
+        return Material("RSA", None, {"n": _shortest(numbers.n), "e": _shortest(numbers.e)}, public, None)
+    crv = _CURVE_NAMES.get(public.curve.name)
+    if crv is None:
+        raise bad_key("curve is not one of P-256, P-384, P-521")
     point, size = public.public_numbers(), _CURVES[crv][1]
     members = {"crv": crv, "x": _fixed(point.x, size), "y": _fixed(point.y, size)}
-    return Material("EC", crv, members, public, key)
+    return Material("EC", crv, members, public, None)
 
 
 def generate(row: Algorithm, rsa_bits: int) -> Material:

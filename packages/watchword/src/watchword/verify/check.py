@@ -56,7 +56,7 @@ _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _REQUIRED: Final = tuple(field.name for field in msgspec.structs.fields(_Claims) if field.required)
 
-_REASONS: Final = {
+JOSE_REASONS: Final = {
     JoseReason.TOO_LONG: RejectionReason.TOO_LONG,
     JoseReason.UNSUPPORTED_ALGORITHM: RejectionReason.ALGORITHM,
     JoseReason.ALGORITHM_NOT_ALLOWED: RejectionReason.ALGORITHM,
@@ -66,6 +66,7 @@ _REASONS: Final = {
     JoseReason.UNKNOWN_KEY: RejectionReason.UNKNOWN_KEY,
     JoseReason.BAD_SIGNATURE: RejectionReason.BAD_SIGNATURE,
 }
+"""What is not in here is malformed."""
 
 
 def check_access_token(raw: str, keys: KeySet, policy: Policy, now: EpochSeconds) -> AccessToken:
@@ -85,7 +86,7 @@ def check_access_token(raw: str, keys: KeySet, policy: Policy, now: EpochSeconds
         verified = jws.verify_parsed(parsed, keys, algorithms=policy.algorithms)
         members = _members(verified.payload)
     except JoseError as error:
-        reason = _REASONS.get(error.reason, RejectionReason.MALFORMED)  # type: ignore[call-overload]
+        reason = JOSE_REASONS.get(error.reason, RejectionReason.MALFORMED)  # type: ignore[call-overload]
         raise TokenRejected(reason) from None
     claims = _typed(members)
     _check_claims(claims, policy, now)

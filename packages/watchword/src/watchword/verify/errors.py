@@ -36,9 +36,28 @@ class RejectionReason(StrEnum):
     ISSUED_IN_FUTURE = "issued_in_future"
     BOUND = "bound"
     """It is bound to a key or certificate (``cnf``) whose possession was not proven (RFC 9449 §7.2, RFC 8705 §3)."""
+    NOT_BOUND = "not_bound"
+    """It is bound to nothing, where only bound tokens are accepted."""
+    DPOP_PROOF = "dpop_proof"
+    """The DPoP proof is missing, wrong, or of another key than the token's (RFC 9449 §7.1)."""
+    DPOP_NONCE = "dpop_nonce"
+    """The DPoP proof needs a nonce of this server (RFC 9449 §9)."""
+    REPLAYED = "replayed"
+    """The DPoP proof was used before (RFC 9449 §11.1)."""
     REVOKED = "revoked"
+    INACTIVE = "inactive"
+    """The authorization server says that it is not active: unknown, expired, revoked, or not for this server."""
+    SUBJECT = "subject"
+    """Of an assertion: it is about someone else."""
+    LIFETIME = "lifetime"
+    """Of an assertion: it is good for longer than is accepted."""
     INSUFFICIENT_SCOPE = "insufficient_scope"
     INSUFFICIENT_ROLE = "insufficient_role"
+    INSUFFICIENT_PERMISSION = "insufficient_permission"
+    TENANT = "tenant"
+    """It belongs to another tenant than those admitted here, or to none."""
+    INSUFFICIENT_AUTHENTICATION = "insufficient_authentication"
+    """The person's login was too weak or too long ago for what is asked (RFC 9470)."""
 
 
 DESCRIPTIONS: Final[Mapping[RejectionReason, str]] = MappingProxyType(
@@ -59,27 +78,59 @@ DESCRIPTIONS: Final[Mapping[RejectionReason, str]] = MappingProxyType(
         RejectionReason.NOT_YET_VALID: "the access token is not valid yet",
         RejectionReason.ISSUED_IN_FUTURE: "the access token was issued in the future",
         RejectionReason.BOUND: "the access token is bound to a key whose possession was not proven",
+        RejectionReason.NOT_BOUND: "the access token must be bound to a key or certificate of its client",
+        RejectionReason.DPOP_PROOF: "a DPoP proof is missing, wrong, or of another key",
+        RejectionReason.DPOP_NONCE: "the DPoP proof needs a nonce of this server",
+        RejectionReason.REPLAYED: "the DPoP proof was used before",
         RejectionReason.REVOKED: "the access token was revoked",
+        RejectionReason.INACTIVE: "the access token is not active",
+        RejectionReason.SUBJECT: "the token is about someone else",
+        RejectionReason.LIFETIME: "the token is good for too long",
         RejectionReason.INSUFFICIENT_SCOPE: "the access token lacks a scope that is required here",
         RejectionReason.INSUFFICIENT_ROLE: "the access token lacks a role that is required here",
+        RejectionReason.INSUFFICIENT_PERMISSION: "the access token lacks a permission that is required here",
+        RejectionReason.TENANT: "the access token belongs to another tenant",
+        RejectionReason.INSUFFICIENT_AUTHENTICATION: "a stronger or more recent login is required here",
     }
 )
 """What a client is told; the same text for every token rejected for the same reason."""
 
-_INSUFFICIENT: Final = frozenset({RejectionReason.INSUFFICIENT_SCOPE, RejectionReason.INSUFFICIENT_ROLE})
+# All else is invalid_token (RFC 6750 §3.1).
+_CODES: Final[Mapping[RejectionReason, ErrorCode]] = MappingProxyType(
+    {
+        RejectionReason.INSUFFICIENT_SCOPE: ErrorCode.INSUFFICIENT_SCOPE,
+        RejectionReason.INSUFFICIENT_ROLE: ErrorCode.INSUFFICIENT_SCOPE,
+        RejectionReason.INSUFFICIENT_PERMISSION: ErrorCode.INSUFFICIENT_SCOPE,
+        RejectionReason.TENANT: ErrorCode.INSUFFICIENT_SCOPE,
+        RejectionReason.INSUFFICIENT_AUTHENTICATION: ErrorCode.INSUFFICIENT_USER_AUTHENTICATION,
+        RejectionReason.DPOP_PROOF: ErrorCode.INVALID_DPOP_PROOF,
+        RejectionReason.REPLAYED: ErrorCode.INVALID_DPOP_PROOF,
+        RejectionReason.DPOP_NONCE: ErrorCode.USE_DPOP_NONCE,
+    }
+)
 
 
 class TokenRejected(Exception):  # noqa: N818 - a finding about the token, not a failure of the code
     """A token was looked at and is not good here.
 
     ``reason`` is for metrics, ``description`` for the client, ``scope`` names the scopes that were required (only with
-    ``insufficient_scope``).
+    ``insufficient_scope``), ``acr_values`` and ``max_age`` (seconds) the login that was required (RFC 9470 §3).
     """
 
-    def __init__(self, reason: RejectionReason, description: str | None = None, *, scope: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        reason: RejectionReason,
+        description: str | None = None,
+        *,
+        scope: tuple[str, ...] = (),
+        acr_values: tuple[str, ...] = (),
+        max_age: int | None = None,
+    ) -> None:
         self.reason: RejectionReason = RejectionReason(reason)
         self.description: str = DESCRIPTIONS[self.reason] if description is None else description
         self.scope = scope
+        self.acr_values = acr_values
+        self.max_age = max_age
         super().__init__(self.reason.value, self.description)
 
     def __str__(self) -> str:
@@ -87,8 +138,10 @@ class TokenRejected(Exception):  # noqa: N818 - a finding about the token, not a
 
     @property
     def error(self) -> ErrorCode:
-        """The error code of RFC 6750 §3.1: ``invalid_token`` (401) or ``insufficient_scope`` (403)."""
-        return ErrorCode.INSUFFICIENT_SCOPE if self.reason in _INSUFFICIENT else ErrorCode.INVALID_TOKEN
+        """What to answer: ``invalid_token`` or ``insufficient_scope`` (RFC 6750 §3.1), ``invalid_dpop_proof`` or
+        ``use_dpop_nonce`` (RFC 9449 §7.1), ``insufficient_user_authentication`` (RFC 9470 §3).
+        """
+        return _CODES.get(self.reason, ErrorCode.INVALID_TOKEN)
 
 
 class VerifierUnavailable(Exception):  # noqa: N818 - a state of the verifier, which callers answer with 503
