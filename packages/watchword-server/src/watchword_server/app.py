@@ -36,6 +36,7 @@ from watchword_server.tokens.opening import SessionOpener
 from watchword_server.tokens.refresh import Rules
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.web.metrics import Metrics
+from watchword_server.web.outgoing import AllowList, Limits, OutgoingRequests, tls_trust
 
 VERSION = "0.1.0"
 _ACCESS_TOKENS = "access_token"
@@ -61,6 +62,7 @@ class Services:
     callers: Callers
     feed: FeedNode
     verifiers: Verifiers
+    outgoing: OutgoingRequests
 
 
 @asynccontextmanager
@@ -145,6 +147,18 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
             store, lambda payload: keys.feed_signer(SIGNED_TYPE).sign(payload), metrics, issuer=settings.issuer
         ),
         verifiers=Verifiers(clock),
+        outgoing=outgoing_requests(settings),
+    )
+
+
+def outgoing_requests(settings: Settings) -> OutgoingRequests:
+    """The one way to URLs that strangers name. In development http passes to loopback addresses that are listed."""
+    outgoing = settings.outgoing
+    return OutgoingRequests(
+        allow=AllowList.of(outgoing.allow),
+        limits=Limits(timeout=outgoing.timeout, max_bytes=outgoing.max_bytes),
+        tls=None if outgoing.ca_file is None else tls_trust(outgoing.ca_file),
+        http_on_loopback=settings.is_development,
     )
 
 

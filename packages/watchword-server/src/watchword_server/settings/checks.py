@@ -6,6 +6,7 @@ Each check looks at valid values only; what a single value may be stands in tree
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -71,6 +72,16 @@ def _development_issuer(s: Settings) -> Iterator[_Found]:
         yield "http-issuer", "issuer", "is http on a host other than localhost or a loopback address", mend
 
 
+def _authorities(s: Settings) -> Iterator[_Found]:
+    if s.outgoing.ca_file is None:
+        return
+    try:
+        ssl.create_default_context(cafile=s.outgoing.ca_file)
+    except (OSError, ssl.SSLError):
+        mend = "name a readable file of certificates in PEM"
+        yield "no-authorities", "outgoing.ca_file", "holds no certificate that can be read", mend
+
+
 def _transport(s: Settings) -> Iterator[_Found]:
     if _is_http(s):
         mend = "set an https issuer; on your own machine set WATCHWORD_ENVIRONMENT=development"
@@ -102,6 +113,12 @@ def _openness(s: Settings) -> Iterator[_Found]:
         yield "feed-open", "feed.token", "reading the revocation feed needs a credential", mend
     if s.log.level == "debug":
         yield "debug-log", "log.level", "debug lines are for development", "set it to info"
+
+
+def _outgoing(s: Settings) -> Iterator[_Found]:
+    if any(value.endswith("/0") for value in s.outgoing.allow):
+        mend = "name the networks or hosts of your own receivers"
+        yield "asks-everyone", "outgoing.allow", "strangers could have the server ask any address", mend
 
 
 def _denylist(s: Settings) -> Iterator[_Found]:
@@ -153,6 +170,6 @@ def _readable_files(s: Settings, secret_files: Mapping[str, Path]) -> Iterator[_
 
 
 _Rule = Callable[[Settings], Iterator[_Found]]
-_ALWAYS: tuple[_Rule, ...] = (_contradictions,)
+_ALWAYS: tuple[_Rule, ...] = (_contradictions, _authorities)
 _DEVELOPMENT: tuple[_Rule, ...] = (_development_issuer,)
-_PRODUCTION: tuple[_Rule, ...] = (_transport, _storage, _openness, _denylist, _weak_secrets, _weak_passwords)
+_PRODUCTION: tuple[_Rule, ...] = (_transport, _storage, _openness, _outgoing, _denylist, _weak_secrets, _weak_passwords)

@@ -20,6 +20,7 @@ from watchword_server.settings.values import (
     Issuer,
     Networks,
     Origins,
+    OutgoingAllowed,
     Seconds,
     StoreUrl,
     Table,
@@ -215,6 +216,17 @@ class Denylist(Section):
     )
 
 
+class Outgoing(Section):
+    """What the server itself asks of others: documents of clients, and deliveries. Public addresses over https only."""
+
+    allow: OutgoingAllowed = _of(
+        (), "Networks and exact host names that may be asked although they are not public.", "CIDR or host"
+    )
+    ca_file: FilePath | None = _of(None, "Certificate authorities in PEM to trust beside the system's.", "path")
+    timeout: Seconds = _of(5, "A whole exchange, from the name to the last byte.", "seconds", gt=0, le=60)
+    max_bytes: int = _of(262_144, "Longest body of an answer.", "bytes", ge=1024, le=16 << 20)
+
+
 class Metrics(Section):
     """Prometheus metrics."""
 
@@ -272,6 +284,7 @@ class Settings(Section):
     cors: Cors = Field(default_factory=Cors)
     feed: Feed = Field(default_factory=Feed)
     denylist: Denylist = Field(default_factory=Denylist)
+    outgoing: Outgoing = Field(default_factory=Outgoing)
     metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)
     playground: Playground = Field(default_factory=Playground)
@@ -310,6 +323,7 @@ def derived_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
             "tokens.access_lifetime": 60,
             "playground.enabled": True,
             "log.format": "console",
+            "outgoing.allow": ["127.0.0.0/8", "::1/128"],
             "roles": {"user": {}, "admin": {"scopes": ["reports:read", "watchword:admin"]}},
         }
     if issuer:

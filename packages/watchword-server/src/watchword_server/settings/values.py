@@ -83,6 +83,16 @@ def _networks(value: object) -> object:
     return tuple(networks)
 
 
+def _outgoing_allowed(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError:
+            if re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", value, re.ASCII) is None or value[-1].isdigit():
+                raise ValueError(f"{value!r} is neither a network nor an exact host name in lower case") from None
+    return values
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether this name or address always means the machine itself (RFC 6761 §6.3, RFC 8252 §7.3)."""
     host = host.lower().rstrip(".").removeprefix("[").removesuffix("]")
@@ -184,6 +194,7 @@ Seconds: TypeAlias = Annotated[float, BeforeValidator(seconds)]
 WholeSeconds: TypeAlias = Annotated[int, BeforeValidator(seconds)]
 Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Networks: TypeAlias = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+OutgoingAllowed: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_outgoing_allowed)]
 Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_origins)]
 Issuer: TypeAlias = Annotated[str, AfterValidator(_issuer)]
 StoreUrl: TypeAlias = Annotated[str, AfterValidator(_store_url)]
