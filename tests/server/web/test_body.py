@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from watchword_server.web.body import BodyLimits, decode_json, parse_form, read_form, read_json, read_optional_json
+from watchword_server.web.body import (
+    BodyLimits,
+    decode_json,
+    parse_form,
+    parse_parameters,
+    read_form,
+    read_json,
+    read_optional_json,
+)
 from watchword_server.web.errors import ErrorBoundary
 from watchword_server.web.problem import ProblemError
 
@@ -218,3 +226,13 @@ def test_any_bytes_are_a_form_or_a_problem(raw):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_json_or_a_problem(raw):
     assert isinstance(value_or_problem(lambda: decode_json(raw)), dict | None)
+
+
+@pytest.mark.rfc("8707 §2")
+def test_the_one_parameter_that_may_be_repeated_keeps_its_order_and_all_others_come_once():
+    raw = b"resource=https%3A%2F%2Fa.example&scope=read&resource=https%3A%2F%2Fb.example&resource="
+    assert parse_parameters(raw) == ({"scope": "read"}, ("https://a.example", "https://b.example"))
+    with pytest.raises(ProblemError):
+        parse_parameters(b"scope=read&scope=write")
+    with pytest.raises(ProblemError):
+        parse_form(raw)

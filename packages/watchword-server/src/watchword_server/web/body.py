@@ -125,22 +125,34 @@ def parse_form(raw: bytes, *, max_parameters: int = 64) -> dict[str, str]:
     """Parameters of ``application/x-www-form-urlencoded`` (a body, or a query string).
 
     A parameter without a value counts as left out; none may come twice (RFC 6749 §3.1, §3.2), even so.
-    Raises ProblemError 400: a duplicate, too many, bytes that are not ASCII, a broken percent escape, invalid UTF-8,
-    a control character in a name.
+    Raises ProblemError 400: a duplicate, too many, bytes that are not ASCII, a broken percent escape, invalid UTF-8.
+    """
+    return parse_parameters(raw, repeatable=None, max_parameters=max_parameters)[0]
+
+
+def parse_parameters(
+    raw: bytes, *, repeatable: str | None = "resource", max_parameters: int = 64
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """As ``parse_form``, but the one parameter ``repeatable`` may come several times (RFC 8707 §2 says so of ``resource``
+    alone). Returns the others, and the values of that one in their order.
     """
     if not raw:
-        return {}
+        return {}, ()
     if not raw.isascii() or raw.count(b"&") >= max_parameters:
         raise ProblemError(400, "invalid_form", "The form has too many parameters, or bytes that are not ASCII.")
     found: dict[str, str] = {}
+    repeated: list[str] = []
     for part in raw.split(b"&"):
         name, _, value = part.partition(b"=")
         key = _unquote(name)
+        if key == repeatable:
+            repeated.append(_unquote(value))
+            continue
         if key in found:
             raise ProblemError(400, "duplicate_parameter", "A parameter is given more than once.")
         if part:
             found[key] = _unquote(value)
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in found.items() if value}, tuple(filter(None, repeated))
 
 
 def _unquote(raw: bytes) -> str:
