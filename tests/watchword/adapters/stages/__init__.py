@@ -6,7 +6,7 @@ Each answers JSON with ``sub``.
 
 from importlib import import_module
 
-HTTP = ("starlette", "fastapi", "asgi", "wsgi")
+HTTP = ("starlette", "fastapi", "asgi", "wsgi", "flask")
 """Every stage that speaks HTTP."""
 
 

@@ -22,7 +22,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_KEY: Final = "watchword.token"
+KEY: Final = "watchword.token"
+"""Where the scope holds how a request was let in."""
 _POLICY_VIOLATION: Final = 1008
 
 
@@ -64,11 +65,11 @@ class BearerMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            admitted = await self.gate.admit(presented_by(scope), self._requirement, scope.get(_KEY))
+            admitted = await self.gate.admit(presented_by(scope), self._requirement, scope.get(KEY))
         except Refused as refused:
             await _refuse(scope, receive, send, refused)
             return
-        scope = {**scope, _KEY: admitted}
+        scope = {**scope, KEY: admitted}
         if admitted.token is None or not self._ends_with_token:
             await self.app(scope, receive, send)
         else:
@@ -89,7 +90,7 @@ class BearerMiddleware:
 
 def token_of(scope: Scope) -> AccessToken:
     """The token of a request that `BearerMiddleware` let in. Raises: LookupError if there is none."""
-    return Admitted.token_in(scope.get(_KEY))
+    return Admitted.token_in(scope.get(KEY))
 
 
 def presented_by(scope: Scope) -> Presented:

@@ -21,7 +21,8 @@ __all__ = ["BearerMiddleware", "presented_by", "token_of"]
 Environ: TypeAlias = dict[str, Any]
 Application: TypeAlias = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-_KEY: Final = "watchword.token"
+KEY: Final = "watchword.token"
+"""Where the environment holds how a request was let in."""
 
 
 class BearerMiddleware:
@@ -53,17 +54,17 @@ class BearerMiddleware:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """As WSGI asks for it."""
         try:
-            admitted = self.gate.admit_sync(presented_by(environ), self._requirement, environ.get(_KEY))
+            admitted = self.gate.admit_sync(presented_by(environ), self._requirement, environ.get(KEY))
         except Refused as refused:
             start_response(f"{refused.status} {HTTPStatus(refused.status).phrase}", headers_of(refused))
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body_of(refused)]
-        environ[_KEY] = admitted
+        environ[KEY] = admitted
         return self.app(environ, start_response)
 
 
 def token_of(environ: Environ) -> AccessToken:
     """The token of a request that `BearerMiddleware` let in. Raises: LookupError if there is none."""
-    return Admitted.token_in(environ.get(_KEY))
+    return Admitted.token_in(environ.get(KEY))
 
 
 def presented_by(environ: Environ) -> Presented:
