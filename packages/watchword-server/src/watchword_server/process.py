@@ -57,7 +57,9 @@ def listening_socket(host: str, port: int, *, shared: bool) -> socket.socket:
 
 def run_worker(settings: Settings, sock: socket.socket) -> None:
     """Serve on that socket until SIGTERM or SIGINT, then finish what was begun."""
-    import uvicorn  # noqa: PLC0415 - after the fork, so that the parent stays small
+    import ssl  # noqa: PLC0415 - after the fork, so that the parent stays small
+
+    import uvicorn  # noqa: PLC0415
 
     from watchword_server.serving import asgi_app  # noqa: PLC0415
     from watchword_server.web import logs  # noqa: PLC0415
@@ -80,6 +82,9 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
         timeout_graceful_shutdown=int(server.shutdown_grace),
         ssl_certfile=str(server.tls_cert) if server.tls_cert else None,
         ssl_keyfile=str(server.tls_key) if server.tls_key else None,
+        ssl_ca_certs=str(server.tls_client_ca) if server.tls_client_ca else None,
+        # Asked for, not demanded: browsers and most clients have none.
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if server.tls_client_ca else ssl.CERT_NONE,
     )
 
     class Server(uvicorn.Server):

@@ -45,6 +45,12 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
             "certificate and key go together",
             "set both server.tls_cert and server.tls_key",
         )
+    if s.server.tls_client_ca is not None and s.server.tls_cert is None:
+        mend = "set server.tls_cert and server.tls_key, or let the proxy ask and set server.client_certificate_header"
+        yield "client-ca-without-tls", "server.tls_client_ca", "is of use only where the server speaks https", mend
+    if s.server.client_certificate_header is not None and not s.server.trusted_proxies:
+        mend = "name the proxy's network in server.trusted_proxies"
+        yield "certificate-header", "server.client_certificate_header", "is believed from trusted proxies only", mend
     if s.sessions.idle > s.sessions.absolute:
         yield "idle-over-absolute", "sessions.idle", "is longer than sessions.absolute", "shorten it"
     if s.keys.announce_before >= s.keys.rotate_every:

@@ -56,6 +56,17 @@ class Server(Section):
     workers: int = _of(1, "Processes that share the port. Several need PostgreSQL.", "processes", ge=1, le=256)
     tls_cert: FilePath | None = _of(None, "Certificate chain in PEM; with it the server speaks https itself.", "path")
     tls_key: FilePath | None = _of(None, "Private key of the certificate in PEM.", "path")
+    tls_client_ca: FilePath | None = _of(
+        None,
+        "Authorities in PEM whose client certificates the server's own TLS accepts (RFC 8705); without it none is asked for.",
+        "path",
+    )
+    client_certificate_header: str | None = _of(
+        None,
+        "Header in which the trusted proxy, and it alone, hands on the client's certificate: PEM, percent-encoded PEM, or "
+        "base64 of DER (RFC 9440), such as `Client-Cert`. The proxy must replace what a client sends under that name.",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
+    )
     trusted_proxies: Networks = _of(
         (), "Networks whose `Forwarded` and `X-Forwarded-*` headers are believed. All others are ignored.", "CIDR"
     )

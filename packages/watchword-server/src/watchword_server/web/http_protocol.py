@@ -6,9 +6,12 @@ Does not limit bodies (web/body.py does) nor the number of connections (uvicorn'
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from watchword_server.web.client_certificate import CONNECTION_CERTIFICATE
 
 MAX_HEAD_BYTES = 32 * 1024
 """Request line and header fields together, more is answered 431; also chunk extensions and trailers after the last octet
@@ -39,9 +42,13 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         """Octets since the last one of a body, or since the last request was complete."""
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
+        self._certificate: bytes | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        # One that no configured authority signed ends the handshake, so what is here was proven and judged.
+        self._certificate = None if tls is None else tls.getpeercert(binary_form=True)
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -72,6 +79,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             # uvicorn stops reading while requests wait, and reads on after each answer: that alone is no bound.
             self.transport.close()
         if not self.transport.is_closing():
+            if self._certificate is not None:
+                self.scope[CONNECTION_CERTIFICATE] = self._certificate  # type: ignore[typeddict-unknown-key]
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

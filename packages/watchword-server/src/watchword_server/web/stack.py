@@ -13,6 +13,7 @@ from watchword.clock import Clock, system_clock
 from watchword_server.settings.tree import Settings
 from watchword_server.web.body import BodyLimits
 from watchword_server.web.client_address import ClientAddress
+from watchword_server.web.client_certificate import ClientCertificate
 from watchword_server.web.cors import Cors
 from watchword_server.web.errors import ErrorBoundary
 from watchword_server.web.headers import SecurityHeaders
@@ -31,7 +32,7 @@ def protect(
     untimed: Iterable[str] = (),
     clock: Clock = system_clock,
 ) -> ASGIApp:
-    """The routes behind all middlewares. From outside in: who calls (the log needs it), the log, security headers (on
+    """The routes behind all middlewares. From outside in: by which certificate and from where (the log needs it), the log, security headers (on
     refusals too), cross-origin grants (so that a browser can read a refusal), limits, and errors next to the routes.
 
     ``public``: paths of cors.Cors; ``untimed``: paths of limits.Limits.
@@ -44,7 +45,8 @@ def protect(
     app = Cors(app, origins=settings.cors.origins, public=public)
     app = SecurityHeaders(app, https=settings.issuer.startswith("https://"))
     app = RequestLog(app, enabled=settings.log.requests, quiet=QUIET_PATHS, clock=clock)
-    return ClientAddress(app, trusted=server.trusted_proxies, header=server.forwarded_header)
+    app = ClientAddress(app, trusted=server.trusted_proxies, header=server.forwarded_header)
+    return ClientCertificate(app, trusted=server.trusted_proxies, header=server.client_certificate_header)
 
 
 def body_limits(settings: Settings) -> BodyLimits:
