@@ -14,6 +14,7 @@ from watchword_server.store.records import AuditEntry, AuditEvent, Notice, Store
 from watchword_server.store.rows import audit_entry_of, notice_of
 from watchword_server.store.sqlite_keys import SqliteKeys
 from watchword_server.store.sqlite_log import append_audit
+from watchword_server.store.sqlite_outbox import SqliteOutbox
 from watchword_server.store.sqlite_sweep import (
     SWEEPS,
     Sweep,
@@ -35,7 +36,7 @@ _NOTICES: Final = (
 )
 
 
-class SqliteStore(SqliteKeys):
+class SqliteStore(SqliteKeys, SqliteOutbox):
     """The whole port on SQLite.
 
     Every write is durable when it returns (write-ahead log, synchronous FULL); writes that wait together share one

@@ -42,6 +42,8 @@ TABLES: Final = (
     "notices",
     "failures",
 )
+    "outbox",
+    "revocation_news",
 """What `figures` counts."""
 
 
