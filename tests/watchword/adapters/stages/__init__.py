@@ -6,7 +6,7 @@ Each answers JSON with ``sub``.
 
 from importlib import import_module
 
-HTTP = ("starlette", "fastapi", "asgi", "wsgi", "flask")
+HTTP = ("starlette", "fastapi", "asgi", "wsgi", "flask", "django", "django_asgi", "drf", "ninja")
 """Every stage that speaks HTTP."""
 
 
