@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from watchword.oauth.errors import OAuthError
     from watchword.oauth.names import ErrorCode
     from watchword.transport import HttpTransport, Transport, TransportError
-    from watchword.verify.access_token import AccessToken
+    from watchword.verify.access_token import AccessToken, Confirmation
     from watchword.verify.check import check_access_token
     from watchword.verify.errors import (
         KeysUnavailable,
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     )
     from watchword.verify.feed_settings import Revocations
     from watchword.verify.health import Health
+    from watchword.verify.nonces import DpopNonces
     from watchword.verify.policy import Policy
+    from watchword.verify.possession import Dpop, Possession
+    from watchword.verify.replay import AsyncSharedReplayMemory, LocalReplayMemory, SharedReplayMemory
     from watchword.verify.revocation import RevocationView
     from watchword.verify.verifier import SyncVerifier, Verifier
 
@@ -32,19 +35,26 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessToken",
+    "AsyncSharedReplayMemory",
     "Clock",
+    "Confirmation",
+    "Dpop",
+    "DpopNonces",
     "ErrorCode",
     "Health",
     "HttpTransport",
     "Key",
     "KeySet",
     "KeysUnavailable",
+    "LocalReplayMemory",
     "OAuthError",
     "Policy",
+    "Possession",
     "RejectionReason",
     "RevocationView",
     "RevocationViewStale",
     "Revocations",
+    "SharedReplayMemory",
     "SyncVerifier",
     "TokenRejected",
     "Transport",
@@ -59,19 +69,26 @@ __all__ = [
 if not TYPE_CHECKING:
     _HOMES = {
         "AccessToken": "verify.access_token",
+        "AsyncSharedReplayMemory": "verify.replay",
         "Clock": "clock",
+        "Confirmation": "verify.access_token",
+        "Dpop": "verify.possession",
+        "DpopNonces": "verify.nonces",
         "ErrorCode": "oauth.names",
         "Health": "verify.health",
         "HttpTransport": "transport",
         "Key": "jose.jwk",
         "KeySet": "jose.jwk",
         "KeysUnavailable": "verify.errors",
+        "LocalReplayMemory": "verify.replay",
         "OAuthError": "oauth.errors",
         "Policy": "verify.policy",
+        "Possession": "verify.possession",
         "RejectionReason": "verify.errors",
         "RevocationView": "verify.revocation",
         "RevocationViewStale": "verify.errors",
         "Revocations": "verify.feed_settings",
+        "SharedReplayMemory": "verify.replay",
         "SyncVerifier": "verify.verifier",
         "TokenRejected": "verify.errors",
         "Transport": "transport",

@@ -12,6 +12,15 @@ import msgspec
 from watchword.clock import EpochSeconds
 
 
+class Confirmation(msgspec.Struct, frozen=True, gc=False, eq=True):
+    """What a token is bound to (``cnf``, RFC 7800 §3.1). With both, both must be shown; with neither, nothing helps."""
+
+    jkt: str | None = None
+    """The thumbprint of the key that must sign a DPoP proof (RFC 9449 §6.1)."""
+    x5t: str | None = None
+    """``x5t#S256``: the thumbprint of the certificate the client must connect with (RFC 8705 §3.1)."""
+
+
 class AccessToken(msgspec.Struct, frozen=True, gc=False, eq=True):
     """A verified access token (RFC 9068 §2.2). Immutable, compared by value. Times are seconds since the epoch."""
 
@@ -38,7 +47,9 @@ class AccessToken(msgspec.Struct, frozen=True, gc=False, eq=True):
     kid: str | None
     """The key it was verified with."""
     payload: bytes
-    """The claims as they were signed; not a credential without the signature, which is not kept."""
+    """The claims as they were signed, or told by introspection; not a credential without the signature, which is not kept."""
+    cnf: Confirmation | None = None
+    """What it is bound to; None for a plain bearer token."""
 
     @property
     def claims(self) -> dict[str, Any]:

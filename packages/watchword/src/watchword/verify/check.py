@@ -18,7 +18,7 @@ from watchword.jose.errors import Reason as JoseReason
 from watchword.jose.jwk import KeySet
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.scope import parse_scope
-from watchword.verify.access_token import AccessToken
+from watchword.verify.access_token import AccessToken, Confirmation
 from watchword.verify.errors import RejectionReason, TokenRejected
 from watchword.verify.policy import Policy
 
@@ -69,8 +69,13 @@ JOSE_REASONS: Final = {
 """What is not in here is malformed."""
 
 
-def check_access_token(raw: str, keys: KeySet, policy: Policy, now: EpochSeconds) -> AccessToken:
+def check_access_token(
+    raw: str, keys: KeySet, policy: Policy, now: EpochSeconds, *, possession_follows: bool = False
+) -> AccessToken:
     """Check an access token as RFC 9068 §4 says: form, ``typ``, signature, issuer, audience, times, required claims.
+
+    ``possession_follows``: the caller compares ``cnf`` with what the request shows (`PossessionRules`); otherwise a
+    token that is bound to anything is refused.
 
     Returns: the verified token.
     Raises: TokenRejected; never another exception, whatever ``raw`` is.
@@ -88,6 +93,23 @@ def check_access_token(raw: str, keys: KeySet, policy: Policy, now: EpochSeconds
     except JoseError as error:
         reason = JOSE_REASONS.get(error.reason, RejectionReason.MALFORMED)  # type: ignore[call-overload]
         raise TokenRejected(reason) from None
+    token = access_token_of(members, verified.payload, verified.key.kid, policy, now)
+    # RFC 9449 §7.2, RFC 8705 §3: a bound token used as a plain bearer token is a stolen one.
+    if token.cnf is not None and not possession_follows:
+        raise TokenRejected(RejectionReason.BOUND)
+    return token
+
+
+def access_token_of(
+    members: dict[str, Any], payload: bytes, kid: str | None, policy: Policy, now: EpochSeconds
+) -> AccessToken:
+    """Check claims that are known to be the issuer's, and make a token of them.
+
+    ``payload`` is their text, ``kid`` the key they were verified with, if by a key.
+
+    Returns: the token. Raises: TokenRejected; never another exception.
+    Does not ask how they became known: a signature (`check_access_token`) or introspection.
+    """
     claims = _typed(members)
     _check_claims(claims, policy, now)
     for name in policy.required_claims:
@@ -111,23 +133,50 @@ def check_access_token(raw: str, keys: KeySet, policy: Policy, now: EpochSeconds
         claims.acr,
         claims.amr,
         claims.nbf,
-        verified.key.kid,
-        verified.payload,
+        kid,
+        payload,
+        None if claims.cnf is None else _confirmation(claims.cnf),
     )
 
 
-def check_privileges(token: AccessToken, scopes: Collection[str], roles: Collection[str]) -> None:
-    """Check that a verified token has all of these scopes and all of these roles.
+def check_privileges(
+    token: AccessToken,
+    scopes: Collection[str] = (),
+    roles: Collection[str] = (),
+    *,
+    permissions: Collection[str] = (),
+    tenants: Collection[str] = (),
+    acr_values: Collection[str] = (),
+    max_age: float | None = None,
+    now: EpochSeconds = 0.0,
+) -> None:
+    """Check that a verified token has all of these scopes, roles and permissions, and stands for a login that suffices.
 
-    Raises: TokenRejected ``insufficient_scope`` or ``insufficient_role``; TypeError for one string, whose letters would
-    be taken for names.
+    It must belong to one of ``tenants``, its ``acr`` be one of ``acr_values`` (RFC 9470), and its person have logged in
+    at most ``max_age`` seconds before ``now``; what is not given is not asked.
+
+    Raises: TokenRejected ``insufficient_scope``, ``insufficient_role``, ``insufficient_permission``, ``tenant`` or
+    ``insufficient_authentication``; TypeError for one string, whose letters would be taken for names.
     """
-    if scopes.__class__ is str or roles.__class__ is str:
-        raise TypeError("scopes and roles are collections of names, not one string")
+    if str in {scopes.__class__, roles.__class__, permissions.__class__, tenants.__class__, acr_values.__class__}:
+        raise TypeError("scopes, roles, permissions, tenants and acr_values are collections of names, not one string")
     if scopes and not token.scope.issuperset(scopes):
         raise TokenRejected(RejectionReason.INSUFFICIENT_SCOPE, scope=tuple(scopes))
     if roles and not set(roles).issubset(token.roles):
         raise TokenRejected(RejectionReason.INSUFFICIENT_ROLE)
+    if permissions and not set(permissions).issubset(token.permissions):
+        raise TokenRejected(RejectionReason.INSUFFICIENT_PERMISSION)
+    if tenants and token.tenant not in tenants:
+        raise TokenRejected(RejectionReason.TENANT)
+    # RFC 9470 §4: a token without acr or auth_time says nothing of the login, and so not that it suffices.
+    weak = bool(acr_values) and token.acr not in acr_values
+    old = max_age is not None and (token.auth_time is None or now >= token.auth_time + max_age)
+    if weak or old:
+        raise TokenRejected(
+            RejectionReason.INSUFFICIENT_AUTHENTICATION,
+            acr_values=tuple(acr_values) if weak else (),
+            max_age=int(max_age) if old and max_age is not None else None,
+        )
 
 
 def _members(payload: bytes) -> dict[str, Any]:
@@ -169,9 +218,15 @@ def _check_claims(claims: _Claims, policy: Policy, now: EpochSeconds) -> None:
         raise TokenRejected(RejectionReason.NOT_YET_VALID)
     if now < claims.iat - leeway:
         raise TokenRejected(RejectionReason.ISSUED_IN_FUTURE)
-    # RFC 9449 §7.2, RFC 8705 §3: a bound token used as a plain bearer token is a stolen one.
-    if claims.cnf is not None:
+
+
+def _confirmation(cnf: Any) -> Confirmation:
+    """What a token is bound to. A method of confirmation that is not known here cannot be confirmed (RFC 7800 §3.1)."""
+    if not isinstance(cnf, dict) or not cnf or not cnf.keys() <= {"jkt", "x5t#S256"}:
         raise TokenRejected(RejectionReason.BOUND)
+    if not all(isinstance(value, str) and value for value in cnf.values()):
+        raise TokenRejected(RejectionReason.BAD_CLAIM)
+    return Confirmation(cnf.get("jkt"), cnf.get("x5t#S256"))
 
 
 @lru_cache(maxsize=1024)

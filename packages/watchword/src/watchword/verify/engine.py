@@ -10,30 +10,35 @@ import math
 import weakref
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from watchword.clock import Clock, EpochSeconds, system_clock
 from watchword.jose.jwk import KeySet
-from watchword.transport import HttpTransport, Transport, check_url
+from watchword.transport import HttpTransport, Transport
 from watchword.verify.access_token import AccessToken
+from watchword.verify.assembly import feed_of, token_keys, view_of
 from watchword.verify.background import ended
 from watchword.verify.check import check_access_token, check_privileges
+from watchword.verify.dpop import DpopProof
 from watchword.verify.errors import (
     KeysUnavailable,
     RejectionReason,
     RevocationViewStale,
     TokenRejected,
+    UnknownKey,
     VerifierUnavailable,
 )
 from watchword.verify.feed import Feed
 from watchword.verify.feed_settings import Revocations, check_staleness
 from watchword.verify.health import Health
-from watchword.verify.keys import KeySource, RemoteKeys, StaticKeys, key_source
+from watchword.verify.keys import KeySource, RemoteKeys
 from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, Policy
+from watchword.verify.possession import Dpop, Possession, PossessionRules
 from watchword.verify.revocation import RevocationView
 from watchword.verify.seen import DEFAULT_CACHE_SIZE, Seen, SeenTokens
 from watchword.verify.staleness import IntrospectionDue, StalenessPolicy, WhenStale, check_when_stale
 from watchword.verify.vitals import health_of
+from watchword.verify.wanted import Wanted
 
 _Asked = TypeVar("_Asked")
 """Whom to ask about tokens: an `Introspector` or an `AsyncIntrospector`, as the shell can wait for."""
@@ -42,18 +47,6 @@ Step: TypeAlias = Future[None]
 """Something under way in the background, done when it ended, well or badly."""
 _LOOK_AGAIN_SECONDS: Final = 60.0
 """How long a token seen before is good without another look at the keys, unless those tell that one was withdrawn."""
-
-
-class _UnknownKey(TokenRejected):
-    """A rejection that newer keys might undo, with the keys that were tried."""
-
-    def __init__(self, keys: KeySet) -> None:
-        super().__init__(RejectionReason.UNKNOWN_KEY)
-        self.keys = keys
-
-    def __reduce__(self) -> tuple[type[TokenRejected], tuple[RejectionReason, str]]:
-        # Keys do not travel, and an error that cannot be sent breaks the pool of processes it is raised in.
-        return (TokenRejected, (self.reason, self.description))
 
 
 class Engine(Generic[_Asked]):
@@ -75,6 +68,8 @@ class Engine(Generic[_Asked]):
         cache_size: int = DEFAULT_CACHE_SIZE,
         timeout: float = 5.0,
         introspector: _Asked | None = None,
+        dpop: Dpop | None = None,
+        require_bound: bool = False,
     ) -> None:
         """Make a verifier for tokens of one issuer.
 
@@ -82,7 +77,8 @@ class Engine(Generic[_Asked]):
         is called in tokens, or several such names. ``leeway`` (seconds) is granted on all times. ``keys`` are used
         instead of fetched ones; ``jwks_uri`` spares discovery. ``revocations`` says where cut-offs are learnt from
         (None: nowhere, a token then lives until it expires). ``cache_size`` tokens are remembered; 0 verifies each
-        anew. ``timeout`` (seconds) bounds every fetch, and every wait for one. ``introspector`` is whom ``when_stale="introspect"`` asks.
+        anew. ``timeout`` (seconds) bounds every fetch, and every wait for one. ``introspector`` is whom ``when_stale="introspect"`` asks. ``dpop`` says
+        how proofs of possession are taken; ``require_bound`` accepts no token that is not bound to a key or certificate.
 
         Raises: ValueError, TypeError or TransportError for settings that cannot be.
         Does not start anything: that is for `start`, or the first token.
@@ -97,45 +93,30 @@ class Engine(Generic[_Asked]):
         self._introspector = introspector
         self._cache_size = cache_size
         self._seen = SeenTokens(cache_size)
-        self._keys: KeySource
-        if keys is not None:
-            self._keys = key_source(keys)
-        else:
-            for url in (issuer, jwks_uri or issuer):
-                check_url(url, allow_http=True)  # whether http is allowed, the transport decides
-            self._keys = RemoteKeys(
+        self._keys: KeySource = token_keys(
+            issuer,
+            keys,
+            jwks_uri=jwks_uri,
+            transport=self._transport,
+            clock=clock,
+            timeout=timeout,
+            on_removal=self._forget_all,
+        )
+        self._feed: Feed | None = None
+        if isinstance(revocations, Revocations):
+            self._feed = feed_of(
+                revocations,
                 issuer,
                 transport=self._transport,
                 clock=clock,
-                jwks_uri=jwks_uri,
-                timeout=timeout,
-                on_removal=self._forget_all,
-            )
-        self._feed: Feed | None = None
-        if isinstance(revocations, Revocations):
-            url = revocations.url or f"{issuer.rstrip('/')}/revocations"
-            check_url(url, allow_http=True)
-            self._feed = Feed(
-                revocations,
-                issuer=issuer,
-                url=url,
-                transport=self._transport,
-                clock=clock,
                 leeway=leeway,
-                keys=self._feed_keys(revocations, issuer),
+                timeout=timeout,
                 # Without holding the verifier: the feed's threads would keep alive one that everybody forgot.
                 token_keys=_weakly(weakref.WeakMethod(self._at_hand)),
             )
-        self._view: RevocationView | None = None
-        if isinstance(revocations, RevocationView):
-            if revocations.grace < leeway:
-                raise ValueError("grace of the view must be at least leeway, or tokens outlive their cut-offs")
-            self._view = revocations
-        elif self._feed is not None:
-            self._view = self._feed.view
-        elif revocations is not None:  # ignored, it would have revoked tokens accepted
-            raise TypeError("revocations must be Revocations or a RevocationView")
+        self._view: RevocationView | None = view_of(revocations, self._feed, leeway)
         self._freshness = None if self._feed is None else self._feed.freshness
+        self.possession: PossessionRules = PossessionRules(dpop, required=require_bound)
         self._issuer_offset = -math.inf
         self._staleness = StalenessPolicy()
         self._when_stale: WhenStale = "refuse" if self._feed is None else self._feed.settings.when_stale
@@ -148,13 +129,20 @@ class Engine(Generic[_Asked]):
         *,
         scopes: Collection[str] = (),
         roles: Collection[str] = (),
+        permissions: Collection[str] = (),
+        tenants: Collection[str] = (),
+        acr_values: Collection[str] = (),
+        max_age: float | None = None,
         max_staleness: float | None = None,
         when_stale: WhenStale | None = None,
+        possession: Possession | None = None,
     ) -> AccessToken:
         """Verify an access token with what is at hand. Does no I/O, awaits nothing, blocks on nothing.
 
-        ``scopes`` and ``roles`` must all be had. ``max_staleness`` (seconds) and ``when_stale`` are put in the place of
-        what the verifier's `Revocations` say; views given without a feed have no age, and are never stale.
+        ``scopes``, ``roles`` and ``permissions`` must all be had; ``tenants``, ``acr_values`` and ``max_age`` are asked
+        as `check_privileges` says. ``max_staleness`` (seconds) and ``when_stale`` are put in the place of what the
+        verifier's `Revocations` say; views given without a feed have no age, and are never stale. ``possession`` is what
+        the request shows beside the token; without it, bound tokens are refused.
 
         Returns: the verified token.
         Raises: TokenRejected if it is not good here; VerifierUnavailable if that cannot be told; ValueError for a bound
@@ -181,9 +169,32 @@ class Engine(Generic[_Asked]):
             # After the age, never before it: a view renewed between the two may hold this token.
             elif self._view is not None and version != self._view.version:
                 token = self._look_up_again(memory, raw, seen, self._view)
-        if scopes or roles:
-            check_privileges(token, scopes, roles)
+        if scopes or roles or permissions or tenants or acr_values or max_age is not None:
+            check_privileges(
+                token,
+                scopes,
+                roles,
+                permissions=permissions,
+                tenants=tenants,
+                acr_values=acr_values,
+                max_age=max_age,
+                now=self._now(),
+            )
+        # Last, so that a proof is used up only where it lets someone in.
+        if token.cnf is not None or possession is not None or self.possession.required:
+            proof = self.possession.check(raw, token, possession, self._now())
+            if proof is not None:
+                self.possession.used_first(token, proof)
         return token
+
+    def examine(self, raw: str, token: AccessToken, wanted: Wanted) -> DpopProof | None:
+        """Look at what a call asks of a token that is known to be good otherwise.
+
+        Returns: the proof that must be seen to be used first, if there is one. Raises: TokenRejected.
+        """
+        privileges: dict[str, Any] = {name: wanted[name] for name in _PRIVILEGES if name in wanted}
+        check_privileges(token, **privileges, now=self._now())
+        return self.possession.check(raw, token, wanted.get("possession"), self._now())
 
     def health(self) -> Health:
         """How the verifier fares. Does no I/O."""
@@ -247,10 +258,10 @@ class Engine(Generic[_Asked]):
         wall, monotonic = self._wall(), self._monotonic()
         now = max(wall, monotonic + self._issuer_offset)
         try:
-            token = check_access_token(raw, keys, self.policy, now)
+            token = check_access_token(raw, keys, self.policy, now, possession_follows=True)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.UNKNOWN_KEY:
-                raise _UnknownKey(keys) from None
+                raise UnknownKey(keys) from None
             raise
         # It is at least ``iat`` at the issuer (see `_now`), believed as far as our own clock bears it out: or each token a
         # little ahead would make one further ahead credible.
@@ -328,22 +339,6 @@ class Engine(Generic[_Asked]):
         if bound is None and self._view is None and when_stale != "refuse":
             raise ValueError("when_stale asks for revocations=")
 
-    def _feed_keys(self, revocations: Revocations, issuer: str) -> KeySource | None:
-        if not revocations.signed:
-            return None
-        if revocations.keys is not None:
-            return StaticKeys(revocations.keys)
-        check_url(revocations.keys_uri or issuer, allow_http=True)
-        return RemoteKeys(
-            issuer,
-            transport=self._transport,
-            clock=self._clock,
-            jwks_uri=revocations.keys_uri,
-            timeout=self.timeout,
-            uri_of=lambda metadata: metadata.watchword_revocations_keys_uri,
-            name="watchword-feed-keys",
-        )
-
     def begin(self) -> list[Step]:
         """Start what runs in the background. Returns: what to wait for until all is at hand."""
         steps = [] if self._feed is None or self._feed.freshness.known else [self._feed.background.request()]
@@ -353,8 +348,8 @@ class Engine(Generic[_Asked]):
 
     def remedy(self, error: TokenRejected | VerifierUnavailable) -> Step | None:
         """What to wait for before trying again, if that could help."""
-        if isinstance(error, _UnknownKey | KeysUnavailable):
-            used = error.keys if isinstance(error, _UnknownKey) else None
+        if isinstance(error, UnknownKey | KeysUnavailable):
+            used = error.keys if isinstance(error, UnknownKey) else None
             return self._keys.refresh() or (ended() if self._at_hand() is not used else None)
         feed = self._feed
         if not isinstance(error, RevocationViewStale) or feed is None:
@@ -383,6 +378,9 @@ class Engine(Generic[_Asked]):
             self._feed.close()
         if isinstance(self._transport, HttpTransport):
             self._transport.close()
+
+
+_PRIVILEGES: Final = ("scopes", "roles", "permissions", "tenants", "acr_values", "max_age")
 
 
 def _weakly(method: weakref.WeakMethod[Callable[[], KeySet | None]]) -> Callable[[], KeySet | None]:

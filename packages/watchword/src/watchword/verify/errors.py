@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from watchword.jose.jwk import KeySet
 from watchword.oauth.names import ErrorCode
 
 
@@ -131,6 +132,8 @@ class TokenRejected(Exception):  # noqa: N818 - a finding about the token, not a
         self.scope = scope
         self.acr_values = acr_values
         self.max_age = max_age
+        self.dpop_nonce: str | None = None
+        """The nonce for the client's next proof, for the header ``DPoP-Nonce`` (RFC 9449 §9)."""
         super().__init__(self.reason.value, self.description)
 
     def __str__(self) -> str:
@@ -142,6 +145,18 @@ class TokenRejected(Exception):  # noqa: N818 - a finding about the token, not a
         ``use_dpop_nonce`` (RFC 9449 §7.1), ``insufficient_user_authentication`` (RFC 9470 §3).
         """
         return _CODES.get(self.reason, ErrorCode.INVALID_TOKEN)
+
+
+class UnknownKey(TokenRejected):
+    """A rejection that newer keys might undo, with the keys that were tried."""
+
+    def __init__(self, keys: KeySet) -> None:
+        super().__init__(RejectionReason.UNKNOWN_KEY)
+        self.keys = keys
+
+    def __reduce__(self) -> tuple[type[TokenRejected], tuple[RejectionReason, str]]:
+        # Keys do not travel, and an error that cannot be sent breaks the pool of processes it is raised in.
+        return (TokenRejected, (self.reason, self.description))
 
 
 class VerifierUnavailable(Exception):  # noqa: N818 - a state of the verifier, which callers answer with 503

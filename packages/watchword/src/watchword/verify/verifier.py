@@ -11,15 +11,18 @@ import logging
 import weakref
 from collections.abc import Collection
 from concurrent.futures import wait
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
 from watchword.clock import system_clock
 from watchword.verify.access_token import AccessToken
-from watchword.verify.check import check_privileges
+from watchword.verify.dpop import DpopProof
 from watchword.verify.engine import Engine, Step
 from watchword.verify.errors import RejectionReason, TokenRejected, VerifierUnavailable
 from watchword.verify.health import Health
+from watchword.verify.possession import FirstUseDue
+from watchword.verify.replay import ReplayMemoryUnavailable
 from watchword.verify.staleness import AsyncIntrospector, IntrospectionDue, Introspector, WhenStale
+from watchword.verify.wanted import Wanted
 from watchword.verify.watch import Watch, Watches
 
 _log: Final = logging.getLogger("watchword")
@@ -31,35 +34,45 @@ _REMEDIES: Final = 2
 class Verifier(Engine[AsyncIntrospector]):
     """Verifies access tokens in asyncio applications. One for the whole application; safe in threads, too."""
 
-    async def verify(
-        self,
-        raw: str,
-        *,
-        scopes: Collection[str] = (),
-        roles: Collection[str] = (),
-        max_staleness: float | None = None,
-        when_stale: WhenStale | None = None,
-    ) -> AccessToken:
+    async def verify(self, raw: str, **wanted: Unpack[Wanted]) -> AccessToken:
         """Verify an access token; wait, for at most ``timeout`` seconds, if keys must be fetched first.
 
         As `verify_now` otherwise, which does all the work once keys are at hand, and knows the arguments.
         """
+        try:
+            return await self._verified(raw, wanted)
+        except FirstUseDue as due:
+            await self._first_use(due.proof)
+            return due.token
+
+    async def _verified(self, raw: str, wanted: Wanted) -> AccessToken:
         left = self.timeout
         try:
             for _ in range(_REMEDIES):
                 try:
-                    return self.verify_now(
-                        raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale
-                    )
+                    return self.verify_now(raw, **wanted)
                 except (TokenRejected, VerifierUnavailable) as error:
                     step = self.remedy(error)
                     if step is None:
                         raise
                 left = await _settled([step], left)
-            return self.verify_now(raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale)
+            return self.verify_now(raw, **wanted)
         except IntrospectionDue as due:
-            check_privileges(due.token, scopes, roles)
-            return await self._introspected(raw, due)
+            proof = self.examine(raw, due.token, wanted)
+            await self._introspect(raw, due)
+            if proof is not None:
+                self.possession.used_first(due.token, proof)
+            return due.token
+
+    async def _first_use(self, proof: DpopProof) -> None:
+        first = self.possession.dpop.replay.first_use(proof.replay_key, proof.expires_at)
+        if not isinstance(first, bool):
+            try:
+                first = await asyncio.wait_for(first, self.timeout)
+            except TimeoutError:
+                raise ReplayMemoryUnavailable("the memory of used proofs does not answer") from None
+        if first is not True:
+            raise TokenRejected(RejectionReason.REPLAYED)
 
     def watch(
         self, token: AccessToken, *, max_staleness: float | None = None, when_stale: WhenStale | None = None
@@ -94,7 +107,7 @@ class Verifier(Engine[AsyncIntrospector]):
     def _watched(self) -> weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Watches]:
         return weakref.WeakKeyDictionary()
 
-    async def _introspected(self, raw: str, due: IntrospectionDue) -> AccessToken:
+    async def _introspect(self, raw: str, due: IntrospectionDue) -> None:
         if self._introspector is None:
             raise due
         try:
@@ -105,7 +118,6 @@ class Verifier(Engine[AsyncIntrospector]):
             raise due from None
         if active is not True:
             raise TokenRejected(RejectionReason.REVOKED)
-        return due.token
 
     async def start(self) -> Health:
         """Fetch keys and revocations, for at most ``timeout`` seconds, and go on doing so in the background.
@@ -130,37 +142,39 @@ class Verifier(Engine[AsyncIntrospector]):
 class SyncVerifier(Engine[Introspector]):
     """Verifies access tokens in threaded applications. One for the whole process; safe in threads."""
 
-    def verify(
-        self,
-        raw: str,
-        *,
-        scopes: Collection[str] = (),
-        roles: Collection[str] = (),
-        max_staleness: float | None = None,
-        when_stale: WhenStale | None = None,
-    ) -> AccessToken:
+    def verify(self, raw: str, **wanted: Unpack[Wanted]) -> AccessToken:
         """Verify an access token; wait, for at most ``timeout`` seconds, if keys must be fetched first.
 
         As `verify_now` otherwise, which does all the work once keys are at hand, and knows the arguments.
         """
+        try:
+            return self._verified(raw, wanted)
+        except FirstUseDue as due:
+            proof = due.proof
+            if self.possession.dpop.replay.first_use(proof.replay_key, proof.expires_at) is not True:
+                raise TokenRejected(RejectionReason.REPLAYED) from None
+            return due.token
+
+    def _verified(self, raw: str, wanted: Wanted) -> AccessToken:
         left = self.timeout
         try:
             for _ in range(_REMEDIES):
                 try:
-                    return self.verify_now(
-                        raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale
-                    )
+                    return self.verify_now(raw, **wanted)
                 except (TokenRejected, VerifierUnavailable) as error:
                     step = self.remedy(error)
                     if step is None:
                         raise
                 left = _wait([step], left)
-            return self.verify_now(raw, scopes=scopes, roles=roles, max_staleness=max_staleness, when_stale=when_stale)
+            return self.verify_now(raw, **wanted)
         except IntrospectionDue as due:
-            check_privileges(due.token, scopes, roles)
-            return self._introspected(raw, due)
+            proof = self.examine(raw, due.token, wanted)
+            self._introspect(raw, due)
+            if proof is not None:
+                self.possession.used_first(due.token, proof)
+            return due.token
 
-    def _introspected(self, raw: str, due: IntrospectionDue) -> AccessToken:
+    def _introspect(self, raw: str, due: IntrospectionDue) -> None:
         if self._introspector is None:
             raise due
         try:
@@ -171,7 +185,6 @@ class SyncVerifier(Engine[Introspector]):
             raise due from None
         if active is not True:
             raise TokenRejected(RejectionReason.REVOKED)
-        return due.token
 
     def start(self) -> Health:
         """Fetch keys and revocations, for at most ``timeout`` seconds, and go on doing so in the background.
