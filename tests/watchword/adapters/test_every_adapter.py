@@ -67,6 +67,9 @@ async def test_malformed_and_doubled_credentials_are_an_invalid_request(api, pat
     async with api() as service:
         for values in MALFORMED.values():
             answer = await service.ask(path, *values)
+            if service.behind_server and any(b"\0" in value for value in values if isinstance(value, bytes)):
+                assert answer.status == 400, "the server's parser was there first"
+                continue
             before, _, said = answer.challenge.partition("error_description=")
             assert (answer.status, before) == (400, 'Bearer error="invalid_request", ')
             assert said.strip('"') in MALFORMED_SAYS

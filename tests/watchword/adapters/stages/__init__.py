@@ -6,7 +6,7 @@ Each answers JSON with ``sub``.
 
 from importlib import import_module
 
-HTTP = ("starlette", "fastapi", "asgi", "wsgi", "flask", "django", "django_asgi", "drf", "ninja")
+HTTP = ("starlette", "fastapi", "asgi", "wsgi", "flask", "django", "django_asgi", "drf", "ninja", "litestar", "aiohttp")
 """Every stage that speaks HTTP."""
 
 

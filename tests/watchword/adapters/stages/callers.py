@@ -28,6 +28,8 @@ def answer(status, headers, body=b""):
 class AsgiCaller:
     """Asks an ASGI application."""
 
+    behind_server = False
+
     def __init__(self, app):
         self.app = app
 
@@ -67,6 +69,8 @@ class AsgiCaller:
 
 class WsgiCaller:
     """Asks a WSGI application, in a thread as servers do; joins what comes twice as servers do."""
+
+    behind_server = False
 
     def __init__(self, app):
         self.app = app
