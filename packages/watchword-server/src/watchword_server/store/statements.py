@@ -41,9 +41,9 @@ TABLES: Final = (
     "audit",
     "notices",
     "failures",
-)
     "outbox",
     "revocation_news",
+)
 """What `figures` counts."""
 
 
