@@ -12,7 +12,8 @@ from typing import Any, Literal
 import msgspec
 from watchword.clock import EpochSeconds
 
-ClientSource = Literal["configuration", "admin", "dynamic", "metadata_document"]
+SourceName = Literal["configuration", "admin", "dynamic", "metadata_document"]
+"""Where a client was found."""
 TokenFormat = Literal["jwt", "opaque", "jwe"]
 Profile = Literal["default", "fapi2"]
 
@@ -75,6 +76,11 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     introspection_signed_response_alg: str | None = None
     authorization_signed_response_alg: str | None = None
 
+    @property
+    def is_confidential(self) -> bool:
+        """Whether it authenticates (RFC 6749 §2.1)."""
+        return self.token_endpoint_auth_method != "none"  # noqa: S105 - the name of a method
+
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the installation, never the client itself, decides about it."""
@@ -102,7 +108,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A client as every endpoint sees it, wherever it was found."""
 
     client_id: str
-    source: ClientSource
+    source: SourceName
     metadata: ClientMetadata
     settings: ClientSettings = ClientSettings()
     secret_digests: tuple[bytes, ...] = ()
@@ -120,7 +126,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_confidential(self) -> bool:
         """Whether it authenticates (RFC 6749 §2.1)."""
-        return self.metadata.token_endpoint_auth_method != "none"  # noqa: S105 - the name of a method
+        return self.metadata.is_confidential
 
     def allows(self, grant_type: str) -> bool:
         """Whether it registered for that grant."""

@@ -25,6 +25,10 @@ ALIASES = {
 """Short environment names beside the regular ``WATCHWORD_<SECTION>__<FIELD>``."""
 
 
+_HOLDING_SECRETS = ("store.url", "clients")
+"""Secret although their type does not say so."""
+
+
 @dataclass(frozen=True)
 class Leaf:
     """One setting: where it stands in the tree and what is known of it."""
@@ -60,7 +64,7 @@ def _walk(model: type[BaseModel], prefix: str) -> list[Leaf]:
             leaves += _walk(annotation, f"{prefix}{name}.")
         else:
             path = prefix + name
-            secret = _mentions(annotation, SecretStr) or path == "store.url"
+            secret = _mentions(annotation, SecretStr) or path in _HOLDING_SECRETS
             leaves.append(Leaf(path, field, secret, _mentions(annotation, Path)))
     return leaves
 

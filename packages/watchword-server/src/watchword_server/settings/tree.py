@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic.config import JsonDict
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from watchword_server.settings.oauth import OAuth, Resource, described_resources, described_scopes
+from watchword_server.settings.section import Section
+from watchword_server.settings.section import setting as _of
 from watchword_server.settings.values import (
     Algorithm,
     DenylistUrl,
@@ -34,18 +36,6 @@ Environment = Literal["production", "development"]
 
 MASTER_KEY_LENGTH = 32
 """Fewest characters of a master key: 43 base64url characters are 256 bits, 32 hexadecimal ones 128."""
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, unknown keys refused, values never echoed in errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
-
-
-def _of(default: Any, description: str, unit: str | None = None, **limits: Any) -> Any:
-    """A setting: its default (``...``: required), what it does, its unit."""
-    extra: JsonDict | None = {"unit": unit} if unit else None
-    return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
 class Server(Section):
@@ -291,6 +281,18 @@ class Settings(Section):
     roles: Annotated[dict[str, Role], Table] = _of(
         {"user": Role(), "admin": Role(scopes=("watchword:admin",))},
         "Roles and what they grant: `{role: {scopes: [...], permissions: [...]}}`.",
+    )
+    oauth: OAuth = Field(default_factory=OAuth)
+    scopes: Annotated[dict[str, str], Table, AfterValidator(described_scopes)] = _of(
+        {},
+        'Scopes of your own, with the words by which people are asked for them: `{"reports:read": "Read your reports"}`.',
+    )
+    resources: Annotated[dict[str, Resource], Table, AfterValidator(described_resources)] = _of(
+        {},
+        'Resource servers by identifier (RFC 8707): `{"https://api.example.com": {name, scopes, format, lifetime}}`.',
+    )
+    clients: Annotated[tuple[dict[str, Any], ...], Table] = _of(
+        (), "Clients that are not on record in the store, by the names of RFC 7591; see how-to/clients.", repr=False
     )
     cors: Cors = Field(default_factory=Cors)
     feed: Feed = Field(default_factory=Feed)

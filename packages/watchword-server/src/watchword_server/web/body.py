@@ -121,6 +121,14 @@ async def read_form(request: Request, limits: BodyLimits = DEFAULT_LIMITS) -> di
     return parse_form(await read_body(request, limits), max_parameters=limits.max_parameters)
 
 
+async def read_parameters(
+    request: Request, limits: BodyLimits = DEFAULT_LIMITS
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """As ``read_form``, with the values of ``resource`` beside the others as ``parse_parameters`` has them."""
+    _require_media_type(request, "application/x-www-form-urlencoded")
+    return parse_parameters(await read_body(request, limits), max_parameters=limits.max_parameters)
+
+
 def parse_form(raw: bytes, *, max_parameters: int = 64) -> dict[str, str]:
     """Parameters of ``application/x-www-form-urlencoded`` (a body, or a query string).
 

@@ -1,0 +1,104 @@
+"""The public keys of a client: those it registered, or those it publishes at its ``jwks_uri``, kept for a while.
+
+Fetches by the one guarded way out (web/outgoing) alone, and verifies nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+from watchword.clock import Clock
+from watchword.jose.errors import JoseError
+from watchword.jose.jwk import KeySet
+
+from watchword_server.clients.metadata import Client
+from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefused
+
+_MAX_AGE: Final = 600.0
+"""Seconds for which fetched keys are used without asking again."""
+_COOL_DOWN: Final = 30.0
+"""Seconds between two fetches of one address, whatever strangers send."""
+_MOST: Final = 1024
+
+_log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+_NONE: Final = KeySet(())
+
+
+class Fetching(Protocol):
+    """The part of web.outgoing that is used here."""
+
+    async def get(self, url: str) -> Answer: ...
+
+
+@dataclass(slots=True)
+class _Held:
+    keys: KeySet
+    fetched_at: float
+
+
+class ClientKeys:
+    """Key sets by client. One fetch at a time for an address; others wait for it."""
+
+    def __init__(self, outgoing: Fetching, clock: Clock) -> None:
+        self._outgoing = outgoing
+        self._clock = clock
+        self._inline: OrderedDict[bytes, KeySet] = OrderedDict()
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._fetching: dict[str, asyncio.Lock] = {}
+
+    async def of(self, client: Client, *, kid: str | None) -> KeySet:
+        """The keys of a client; with a ``kid`` that is not among those at hand, asked for anew (OpenID Connect Core
+        §10.1.1: an unfamiliar kid means to look again). Empty when there are none, or none can be had.
+        """
+        if client.metadata.jwks is not None:
+            return self._of_document(_encode(client.metadata.jwks))
+        uri = client.metadata.jwks_uri
+        return _NONE if uri is None else await self._of_address(uri, kid)
+
+    def _of_document(self, raw: bytes) -> KeySet:
+        keys = self._inline.get(raw)
+        if keys is None:
+            keys = _read(raw)
+            self._inline[raw] = keys
+            if len(self._inline) > _MOST:
+                self._inline.popitem(last=False)
+        return keys
+
+    async def _of_address(self, uri: str, kid: str | None) -> KeySet:
+        lock = self._fetching.setdefault(uri, asyncio.Lock())
+        async with lock:
+            held, now = self._held.get(uri), self._clock.monotonic()
+            if held is not None:
+                age = now - held.fetched_at
+                unfamiliar = kid is not None and not held.keys.knows(kid)
+                if age < _COOL_DOWN or (age < _MAX_AGE and not unfamiliar and len(held.keys)):
+                    return held.keys
+            keys = await self._fetch(uri)
+            if keys is None:
+                keys = held.keys if held is not None else _NONE
+            self._held[uri] = _Held(keys, now)
+            if len(self._held) > _MOST:
+                forgotten, _ = self._held.popitem(last=False)
+                self._fetching.pop(forgotten, None)
+            return keys
+
+    async def _fetch(self, uri: str) -> KeySet | None:
+        try:
+            answer = await self._outgoing.get(uri)
+        except (OutgoingRefused, OutgoingFailed) as fault:
+            _log.warning("keys of a client not fetched", extra={"error": str(fault)})
+            return None
+        return _read(answer.body) if answer.status == 200 else None
+
+
+def _read(raw: bytes) -> KeySet:
+    try:
+        return KeySet.from_json(raw)
+    except JoseError:
+        return _NONE

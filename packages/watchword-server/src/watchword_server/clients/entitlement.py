@@ -1,0 +1,140 @@
+"""What a client may ask for: scopes and resources, as the settings and its registration allow. Pure.
+
+Grants nothing: a person consents, a role may be needed as well (tokens/claims.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
+from watchword.oauth.scope import parse_scope
+
+from watchword_server.clients.metadata import Client
+from watchword_server.settings.oauth import STANDARD_SCOPES, resource_identifier
+from watchword_server.settings.tree import Settings
+
+MAX_RESOURCES: Final = 16
+
+_WORDS: Final = {
+    "openid": "Know who you are here",
+    "profile": "See your name and profile",
+    "email": "See your email address",
+    "address": "See your postal address",
+    "phone": "See your phone number",
+    "offline_access": "Keep access while you are away",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenForm:
+    """How an access token is to be made."""
+
+    opaque: bool = False
+    lifetime: int | None = None
+    """Seconds; None: the installation's."""
+
+
+class Entitlements:
+    """The rules of one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._oauth = settings.oauth
+        self._resources = settings.resources
+        self._words = _WORDS | settings.scopes
+        self._default_audience = settings.audience
+        self._own = {settings.issuer, settings.audience}
+        of_roles = {scope for role in settings.roles.values() for scope in role.scopes}
+        of_resources = {scope for resource in settings.resources.values() for scope in resource.scopes}
+        self.scopes: tuple[str, ...] = tuple(
+            dict.fromkeys((*STANDARD_SCOPES, *settings.scopes, *sorted(of_roles | of_resources)))
+        )
+        """Every scope there is."""
+        self._known = frozenset(self.scopes)
+
+    def words(self, scope: str) -> str:
+        """What people are asked for this scope; its name where the settings have no words."""
+        return self._words.get(scope, scope)
+
+    def resource_name(self, resource: str) -> str:
+        """What people are shown of a resource."""
+        known = self._resources.get(resource)
+        return resource if known is None or known.name is None else known.name
+
+    def allowed_scope(self, client: Client) -> tuple[str, ...]:
+        """All that this client may ask for."""
+        said = client.metadata.scope
+        wanted = self._oauth.default_scopes if said is None else tuple(said.split(" "))
+        return tuple(scope for scope in wanted if scope in self._known)
+
+    def scope(self, client: Client, asked: str | None, resources: Sequence[str] = ()) -> tuple[str, ...]:
+        """The scope of a request, in the order asked; without one, nothing (the caller has its own default).
+
+        Raises OAuthError ``invalid_scope`` for a scope that is unknown, not this client's, or of none of the resources.
+        """
+        if asked is None:
+            return ()
+        tokens = parse_scope(asked)
+        # RFC 6749 §3.3 lets a server ignore what a client may not have. To say so is kinder, and nothing is granted by
+        # mistake.
+        if not set(tokens) <= set(self.allowed_scope(client)):
+            raise OAuthError(ErrorCode.INVALID_SCOPE, "a scope is unknown, or this client may not ask for it")
+        if not set(tokens) <= self._meaningful(resources):
+            raise OAuthError(ErrorCode.INVALID_SCOPE, "a scope means nothing at the resources named")
+        return tokens
+
+    def _meaningful(self, resources: Sequence[str]) -> frozenset[str]:
+        named = [self._resources.get(resource) for resource in resources]
+        if not named or any(resource is None or not resource.scopes for resource in named):
+            return self._known
+        return frozenset(STANDARD_SCOPES).union(*(resource.scopes for resource in named if resource is not None))
+
+    def resources(self, client: Client, asked: Iterable[str]) -> tuple[str, ...]:
+        """The resources of a request (RFC 8707 §2), each once.
+
+        Raises OAuthError ``invalid_target`` for one that is malformed, unknown, or not for this client.
+        """
+        unique = tuple(dict.fromkeys(asked))
+        if len(unique) > MAX_RESOURCES:
+            raise OAuthError(ErrorCode.INVALID_TARGET, "too many resources are named")
+        for resource in unique:
+            try:
+                resource_identifier(resource)
+            except ValueError:
+                raise OAuthError(
+                    ErrorCode.INVALID_TARGET, "a resource is an absolute URI without fragment (RFC 8707)"
+                ) from None
+            if not self._is_for(client, resource):
+                raise OAuthError(ErrorCode.INVALID_TARGET, "a resource is unknown, or not for this client")
+        return unique
+
+    def _is_for(self, client: Client, resource: str) -> bool:
+        if resource not in self._resources and resource not in self._own:
+            return False
+        audiences = client.settings.audiences
+        return audiences is None or resource in audiences or resource in self._own
+
+    def token_form(self, client: Client, resources: Sequence[str]) -> TokenForm:
+        """How access tokens of this client for these resources are made. The most careful wish wins: opaque if any says
+        so, the shortest lifetime of all.
+        """
+        named = [self._resources[resource] for resource in resources if resource in self._resources]
+        lifetimes = [resource.lifetime for resource in named if resource.lifetime is not None]
+        if client.settings.access_lifetime is not None:
+            lifetimes.append(client.settings.access_lifetime)
+        return TokenForm(
+            opaque=self._is_opaque(client, [resource.format for resource in named]),
+            lifetime=min(lifetimes) if lifetimes else None,
+        )
+
+    def _is_opaque(self, client: Client, of_resources: Sequence[str | None]) -> bool:
+        # A token that its client can read must not tell it the account's id, which is the same for every client.
+        if client.metadata.subject_type == "pairwise":
+            return True
+        if client.settings.access_token_format is not None:
+            return client.settings.access_token_format == "opaque"  # noqa: S105 - the name of a format
+        said = [form for form in of_resources if form is not None]
+        return (said or [self._oauth.access_token_format]).count("opaque") > 0

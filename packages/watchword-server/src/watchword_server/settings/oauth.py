@@ -1,0 +1,103 @@
+"""Settings of the authorization server proper: scopes, resources, tokens of clients, proofs.
+
+Reads nothing; tree.py has these sections in its tree, and clients themselves are read by clients/configuration.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from watchword_server.settings.section import Section, setting
+from watchword_server.settings.values import Seconds, Texts, WholeSeconds
+
+TokenFormat = Literal["jwt", "opaque"]
+STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
+"""Those of OpenID Connect Core §5.4 and §11, which need no setting."""
+ID_TOKEN_ALGORITHMS = ("RS256", "ES256", "PS256", "EdDSA", "ES384", "ES512", "RS384", "PS384", "Ed25519")
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
+
+
+def resource_identifier(value: str) -> str:
+    """A resource indicator (RFC 8707 §2): an absolute URI without fragment. Raises ValueError."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a URI") from None
+    if not parts.scheme or "#" in value or not (parts.netloc or parts.path):
+        raise ValueError(f"{value!r} is not an absolute URI without fragment (RFC 8707 §2)")
+    if len(value) > 2048 or not value.isascii() or any(c.isspace() or not c.isprintable() for c in value):
+        raise ValueError(f"{value!r} is not plain ASCII of at most 2048 characters")
+    return value
+
+
+def scope_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Scope tokens (RFC 6749 §3.3). Raises ValueError."""
+    for value in values:
+        if _SCOPE_TOKEN.fullmatch(value) is None:
+            raise ValueError(f"{value!r} is not a scope token (RFC 6749 §3.3)")
+    return values
+
+
+def described_scopes(values: dict[str, str]) -> dict[str, str]:
+    """Scope tokens with their words. Raises ValueError."""
+    scope_names(tuple(values))
+    return values
+
+
+def described_resources(values: dict[str, Resource]) -> dict[str, Resource]:
+    """Resources by identifier. Raises ValueError."""
+    for name in values:
+        resource_identifier(name)
+    return values
+
+
+def _id_token_algorithms(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value not in ID_TOKEN_ALGORITHMS:
+            raise ValueError(f"{value!r} is not one of {', '.join(ID_TOKEN_ALGORITHMS)}")
+    if not values:
+        raise ValueError("names at least one algorithm")
+    return tuple(dict.fromkeys(values))
+
+
+ScopeNames = Annotated[Texts, AfterValidator(scope_names)]
+
+
+class Resource(Section):
+    """A resource server that clients may name by `resource` (RFC 8707)."""
+
+    name: str | None = setting(None, "What people are shown on the consent page; its identifier without one.")
+    scopes: ScopeNames = setting((), "Scopes that mean something there; none: all.")
+    format: TokenFormat | None = setting(None, "Form of access tokens for it; none: `oauth.access_token_format`.")
+    lifetime: WholeSeconds | None = setting(
+        None, "Lifetime of access tokens for it; none: `tokens.access_lifetime`.", "seconds", ge=1, le=86400
+    )
+
+
+class OAuth(Section):
+    """What clients get by OAuth 2.1 and OpenID Connect."""
+
+    default_scopes: ScopeNames = setting(
+        STANDARD_SCOPES, "Scopes that a client may ask for which was registered without `scope`."
+    )
+    access_token_format: TokenFormat = setting(
+        "jwt",
+        "`jwt` (verified offline, RFC 9068) or `opaque` (introspected). Clients with pairwise subjects get opaque ones always.",
+    )
+    id_token_lifetime: WholeSeconds = setting(600, "Lifetime of an ID token.", "seconds", ge=1, le=86400)
+    id_token_algorithms: Annotated[Texts, AfterValidator(_id_token_algorithms)] = setting(
+        ("RS256", "ES256", "PS256", "EdDSA"),
+        "Algorithms that clients may have their ID tokens and other answers signed with. A key is made when the first "
+        "client needs it.",
+    )
+    assertion_lifetime: WholeSeconds = setting(
+        300, "How far ahead the `exp` of a client's assertion may lie (RFC 7523).", "seconds", ge=10, le=3600
+    )
+    dpop_nonce: bool = setting(
+        default=False, description="Whether DPoP proofs need a nonce of this server (RFC 9449 §8)."
+    )
+    dpop_max_age: Seconds = setting(60, "How old a DPoP proof may be.", "seconds", ge=5, le=600)
