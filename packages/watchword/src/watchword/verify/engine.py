@@ -34,7 +34,7 @@ from watchword.verify.health import Health
 from watchword.verify.keys import KeySource, RemoteKeys
 from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, Policy
 from watchword.verify.possession import Dpop, Possession, PossessionRules
-from watchword.verify.revocation import RevocationView
+from watchword.verify.revocation import Axis, Revocable, RevocationView
 from watchword.verify.seen import DEFAULT_CACHE_SIZE, Seen, SeenTokens
 from watchword.verify.staleness import IntrospectionDue, StalenessPolicy, WhenStale, check_when_stale
 from watchword.verify.vitals import health_of
@@ -86,7 +86,7 @@ class Engine(Generic[_Asked]):
         self.policy: Policy = Policy(
             issuer, audience, algorithms=algorithms, leeway=leeway, required_claims=required_claims
         )
-        self._clock = clock
+        self.clock: Clock = clock
         self._wall, self._monotonic = clock.now, clock.monotonic
         self.timeout = timeout
         self._transport = HttpTransport() if transport is None else transport
@@ -220,6 +220,18 @@ class Engine(Generic[_Asked]):
             raise ValueError("max_staleness asks for revocations=, or nobody can keep it")
         if self._feed is not None and self._feed.keep_within(max_staleness) and self._feed.polled:
             self._catching_up = self._feed.background.request()
+
+    def kills(self, bearer: Revocable) -> Axis | None:
+        """By which axis a signed URL, or its like, is cut off, if it is. Raises: RevocationViewStale if nobody knows."""
+        feed, view = self._feed, self._view
+        if view is None:
+            raise RevocationViewStale("the verifier has no view of revocations")
+        stale = view.full or (feed is not None and not feed.freshness.fresh())  # before the look-up, as below
+        if feed is not None:
+            feed.background.ensure()
+        if (axis := view.kills(bearer)) is None and stale and self._when_stale != "accept":
+            raise RevocationViewStale("the view of revocations is too old, or full")
+        return axis
 
     def _forget_all(self) -> None:
         self._seen = SeenTokens(self._cache_size)
