@@ -124,7 +124,6 @@ ABSENT = {
     "nothing": [],
     "an empty header": [""],
     "another scheme": ["Basic YTpi"],
-    "a scheme of DPoP": ["DPoP abc"],
     "a token without scheme": ["abc.def.ghi"],
     "a scheme that only begins alike": ["Bearerx abc"],
     "half a scheme": ["Bear er"],

@@ -13,11 +13,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from watchword.adapters.bearer import Bearer, Refused
+from watchword.adapters.bearer import Bearer, Credentials, Refused
 from watchword.adapters.requirement import ANY_TOKEN, Requirement
+from watchword.clock import Clock, EpochSeconds, system_clock
+from watchword.oauth.names import Scheme
 from watchword.verify.access_token import AccessToken
 from watchword.verify.check import check_privileges
 from watchword.verify.errors import RejectionReason, TokenRejected, VerifierUnavailable
+from watchword.verify.possession import Possession
 from watchword.verify.staleness import IntrospectionDue, WhenStale
 
 
@@ -33,6 +36,7 @@ class Presented:
 
     ``authorization`` are all values of that header; ``protocols`` those of ``Sec-WebSocket-Protocol``, for WebSockets
     only; ``dpop`` those of ``DPoP``, to which belong ``method`` and ``url``, as the client sent them (RFC 9449 §4.3).
+    ``certificate`` is the thumbprint (``x5t#S256``) of the one the client connected with, told by the server itself.
     """
 
     authorization: Sequence[str] = ()
@@ -40,6 +44,7 @@ class Presented:
     dpop: Sequence[str] = ()
     method: str = ""
     url: str = ""
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +109,29 @@ class Gate:
         Returns: the request with its verified token; without one only if the requirement is optional.
         Raises: Refused, whatever is wrong.
         """
-        known, raw = self._known(presented, requirement, before)
-        if raw is None:
+        known, found = self._known(presented, requirement, before)
+        if found is None:
             return Admitted(known, self.verifier)
-        asked = self._asked(requirement)
+        asked = self._asked(presented, found.scheme, requirement, before)
         try:
             if self.is_async:
-                token: AccessToken = await self.verifier.verify(raw, **asked)
+                token: AccessToken = await self.verifier.verify(found.raw, **asked)
             else:
-                token = await self._verify_aside(raw, asked)
+                token = await self._verify_aside(found.raw, asked)
         except (TokenRejected, VerifierUnavailable) as error:
-            raise self.bearer.refused(error) from error
+            raise self.bearer.refused(error, found.scheme) from error
         return Admitted(token, self.verifier)
 
     def admit_sync(self, presented: Presented, requirement: Requirement = ANY_TOKEN, before: object = None) -> Admitted:
         """As `admit`, without async; may block while keys are fetched."""
-        known, raw = self._known(presented, requirement, before)
-        if raw is None:
+        known, found = self._known(presented, requirement, before)
+        if found is None:
             return Admitted(known, self.verifier)
+        asked = self._asked(presented, found.scheme, requirement, before)
         try:
-            token: AccessToken = self.verifier.verify(raw, **self._asked(requirement))
+            token: AccessToken = self.verifier.verify(found.raw, **asked)
         except (TokenRejected, VerifierUnavailable) as error:
-            raise self.bearer.refused(error) from error
+            raise self.bearer.refused(error, found.scheme) from error
         return Admitted(token, self.verifier)
 
     def check(self, token: AccessToken | None, requirement: Requirement) -> None:
@@ -135,31 +141,51 @@ class Gate:
                 return
             raise self.bearer.missing()
         try:
-            check_privileges(token, requirement.scopes, requirement.roles)
+            check_privileges(token, **_privileges(requirement), now=self._now())
         except TokenRejected as error:
-            raise self.bearer.refused(error) from error
+            # Which scheme it came with is not known here any more; a token bound to a key came with DPoP.
+            bound = token.cnf is not None and token.cnf.jkt is not None
+            raise self.bearer.refused(error, Scheme.DPOP if bound else Scheme.BEARER) from error
 
     def _known(
         self, presented: Presented, requirement: Requirement, before: object
-    ) -> tuple[AccessToken | None, str | None]:
-        """What can be said without the verifier. Returns: the outcome, or None and the raw token to verify."""
+    ) -> tuple[AccessToken | None, Credentials | None]:
+        """What can be said without the verifier. Returns: the outcome, or None and the credentials to verify."""
         token = self.stand_in
-        if token is None and isinstance(before, Admitted) and before.by is self.verifier:
-            token = None if requirement.asks_freshly else before.token
+        if token is None and (token := self._token_before(before)) is not None and requirement.asks_freshly:
+            token = None
         if token is not None:
             self.check(token, requirement)
             return token, None
-        raw = self.bearer.credentials(presented.authorization, presented.protocols)
-        if raw is None:
+        found = self.bearer.presented(presented.authorization, presented.protocols)
+        if found is None:
             self.check(None, requirement)
-        return None, raw
+        return None, found
 
-    def _asked(self, requirement: Requirement) -> dict[str, Any]:
-        asked: dict[str, Any] = {"scopes": requirement.scopes, "roles": requirement.roles}
+    def _token_before(self, before: object) -> AccessToken | None:
+        return before.token if isinstance(before, Admitted) and before.by is self.verifier else None
+
+    def _asked(self, presented: Presented, scheme: Scheme, requirement: Requirement, before: object) -> dict[str, Any]:
+        asked: dict[str, Any] = _privileges(requirement)
         source = requirement if requirement.asks_freshly else self.bearer
         if source.max_staleness is not None or source.when_stale is not None:
             asked |= {"max_staleness": source.max_staleness, "when_stale": source.when_stale}
+        if scheme is Scheme.DPOP or presented.certificate is not None:
+            earlier = self._token_before(before)
+            asked["possession"] = Possession(
+                scheme,
+                tuple(presented.dpop),
+                presented.method,
+                presented.url,
+                presented.certificate,
+                # Of the same request: a second look at its token must not take its proof for a replay.
+                None if earlier is None else earlier.cnf,
+            )
         return asked
+
+    def _now(self) -> EpochSeconds:
+        clock: Clock = getattr(self.verifier, "clock", system_clock)
+        return clock.now()
 
     async def _verify_aside(self, raw: str, asked: dict[str, Any]) -> AccessToken:
         """Ask a `SyncVerifier` on an event loop: at once if it need not wait, else in a thread."""
@@ -175,6 +201,10 @@ class Gate:
             except VerifierUnavailable:
                 pass
         return await asyncio.to_thread(self.verifier.verify, raw, **asked)
+
+
+def _privileges(requirement: Requirement) -> dict[str, Any]:
+    return dict(requirement.privileges())
 
 
 def body_of(refused: Refused) -> bytes:
