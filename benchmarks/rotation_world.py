@@ -68,7 +68,7 @@ class Row:
 
     def _refresh_view(self) -> None:
         family = Family(
-            id="f", sid="s", account_id="a", client_id="c", scope=(), resource=None, sender_key=None,
+            id="f", sid="s", account_id="a", client_id="c", scope=(), resource=(), sender_key=None,
             delivery=self.delivery, salt=b"", key_id="k", rev=0, generation=self.generation,
             rotated_at=self.rotated_at, device_kind=self.kind, odd_count=self.odd_count,
             odd_marked=self.odd_marked, refresh_count=self.generation,
@@ -76,7 +76,7 @@ class Row:
             expires_at=self.born + ABSOLUTE, revoked_at=None, revoked_reason=None,
         )  # fmt: skip
         self.view = FamilyView(
-            family=family, account=_ACCOUNT, session_ended=False, auth_time=self.born, amr=(), cut_off=0, rev=0,
+            family=family, account=_ACCOUNT, session_ended=False, auth_time=self.born, amr=(), acr=None, cut_off=0, rev=0,
             read_at=self.rotated_at,
         )  # fmt: skip
 

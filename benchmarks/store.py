@@ -71,7 +71,7 @@ def session(sid: str, account_id: str, rev: int) -> NewSession:
         family=NewFamily(
             id=f"f-{sid}",
             scope=("openid", "offline_access"),
-            resource=None,
+            resource=(),
             sender_key=None,
             delivery="cookie",
             salt=bytes(16),

@@ -217,7 +217,7 @@ class Sample:
         family = {
             "id": f"f-{sid}",
             "scope": ("openid", "offline_access"),
-            "resource": None,
+            "resource": (),
             "sender_key": None,
             "delivery": "cookie",
             "salt": bytes(16),

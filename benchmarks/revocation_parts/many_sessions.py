@@ -26,7 +26,7 @@ async def make(server, url, email, count):
             family = NewFamily(
                 id=f"f{mark}{number}",
                 scope=(),
-                resource=None,
+                resource=(),
                 sender_key=None,
                 delivery="body",
                 salt=bytes(16),

@@ -264,7 +264,7 @@ async def test_a_hash_of_other_parameters_is_renewed_at_login_and_cuts_nothing_o
 async def session_of(service, store, clock, sid="sid-1"):
     view = (await service.authenticate("ada", GOOD, HERE)).view
     family = NewFamily(
-        id=f"family-{sid}", scope=(), resource=None, sender_key=None, delivery="cookie", salt=b"s" * 16, key_id="k",
+        id=f"family-{sid}", scope=(), resource=(), sender_key=None, delivery="cookie", salt=b"s" * 16, key_id="k",
         device_kind="firefox/linux", idle_expires_at=clock.now() + 100, expires_at=clock.now() + 100,
     )  # fmt: skip
     new = NewSession(

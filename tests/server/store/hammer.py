@@ -30,7 +30,7 @@ async def work(store: Store, name: str) -> None:
         family = NewFamily(
             id=f"f-{sid}",
             scope=(),
-            resource=None,
+            resource=(),
             sender_key=None,
             delivery="body",
             salt=b"",

@@ -5,14 +5,15 @@ async def test_a_family_is_seen_with_everything_a_refresh_consults(store, sample
     await sample.register(store, roles=("staff",))
     now = store_clock.now()
     family_id = await sample.login(
-        store, family={"resource": "https://api.test", "sender_key": "thumb", "delivery": "body", "salt": b"\0\xff" * 8}
+        store,
+        family={"resource": ("https://api.test",), "sender_key": "thumb", "delivery": "body", "salt": b"\0\xff" * 8},
     )
     view = await store.family(family_id)
     family = view.family
     assert (family.id, family.sid, family.account_id, family.client_id) == ("f-s1", "s1", "ada", "web")
     assert (family.scope, family.resource, family.sender_key) == (
         ("openid", "offline_access"),
-        "https://api.test",
+        ("https://api.test",),
         "thumb",
     )
     assert (family.delivery, family.salt, family.key_id, family.rev) == ("body", b"\0\xff" * 8, "m1", 0)

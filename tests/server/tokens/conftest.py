@@ -148,7 +148,7 @@ class World:
             now=view.read_at,
             expires_at=view.read_at + ABSOLUTE,
             scope=scope,
-            resource=None,
+            resource=(),
             sender_key=sender_key,
             delivery=delivery,
             device_kind=device_kind,

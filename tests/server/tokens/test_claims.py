@@ -51,7 +51,7 @@ def family_view(the_account: Account, **changes: Any) -> FamilyView:
         "account_id": the_account.id,
         "client_id": FIRST_PARTY,
         "scope": (),
-        "resource": None,
+        "resource": (),
         "sender_key": None,
         "delivery": "cookie",
         "salt": b"salt-of-the-family",
@@ -74,6 +74,7 @@ def family_view(the_account: Account, **changes: Any) -> FamilyView:
         session_ended=False,
         auth_time=NOW - 5000,
         amr=("pwd",),
+        acr=None,
         cut_off=0,
         rev=9,
         read_at=NOW,
@@ -166,7 +167,7 @@ def test_a_role_without_a_grant_brings_nothing_and_an_empty_scope_is_not_said() 
 
 
 def test_a_resource_is_the_audience_and_a_key_is_confirmed() -> None:
-    view = family_view(account(), resource="https://files.example.test", sender_key="thumb")
+    view = family_view(account(), resource=("https://files.example.test",), sender_key="thumb")
     claims = claims_of(view, confirmation={"jkt": "thumb"})
     assert claims["aud"] == "https://files.example.test"
     assert claims["cnf"] == {"jkt": "thumb"}

@@ -17,6 +17,7 @@ from watchword_server.store.records import (
     AuditEvent,
     Family,
     FamilyView,
+    NewFamily,
     NewNotice,
     NewSession,
     Session,
@@ -27,51 +28,38 @@ from watchword_server.store.rows import (
     family_of,
     family_view_of,
     notice_values,
+    own_idle_end,
     session_of,
     session_view_of,
 )
 from watchword_server.store.statements import (
     ACCOUNT_COLUMNS,
     FAMILY_COLUMNS,
-    SESSION_COLUMNS,
+    SESSIONS,
     alive,
     family_cut_off,
+    refreshable,
+    session_columns,
     token_cut_off,
 )
-from watchword_server.store.text import clean, integer, limited, pack_list, require_storable, storable
+from watchword_server.store.text import clean, integer, limited, pack_list, require_document, require_storable, storable
 
 _NOW: Final = "WITH t AS MATERIALIZED (SELECT watchword_now($1) AS now) "
-_JOINED: Final = "sessions s JOIN families f ON f.sid = s.sid JOIN accounts a ON a.id = s.account_id CROSS JOIN t"
-# The account is locked while it is judged, so no cut-off of it can commit between the judgement and the login. Its
-# columns are read again after a wait; so they are in its row, and not in a table that this statement's snapshot shows
-# as it was. Cut-offs of a client, a tenant or everything that commit meanwhile leave a session that is dead from birth.
-_START: Final = (
-    _NOW
-    + f""",
-allowed AS MATERIALIZED (
-    SELECT a.id FROM accounts a, revocation_head h,
-        (SELECT $3::text COLLATE "C" AS sid, $4::text COLLATE "C" AS client_id) s
-    WHERE a.id = $2 AND a.disabled_at IS NULL AND $5::bigint >= {family_cut_off("greatest")} AND $5 >= h.forgotten
-    FOR SHARE OF a
-), s AS (
-    INSERT INTO sessions (sid, account_id, client_id, rev, device, created_at, auth_time, amr, expires_at, due_at)
-    SELECT $3, allowed.id, $4, $5, $6, t.now, $7, $8, $9, least($9::double precision, $10::double precision) FROM allowed, t
-    RETURNING sid, created_at
-), f AS (
-    INSERT INTO families (id, sid, scope, resource, sender_key, delivery, salt, key_id, rotated_at, device_kind, place,
-        idle_expires_at, expires_at)
-    SELECT $11, s.sid, $12, $13, $14, $15, $16, $17, s.created_at, $18, $19, $10, $20 FROM s
-    RETURNING rotated_at
+OPENING: Final = (
+    "ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)::watchword_new_session, "
+    "ROW($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)::watchword_new_family, $25"
 )
-SELECT watchword_audit(f.rotated_at, $21) FROM f
-"""
-)
+"""A session, its family and the audit line of the act, as ``opening_values`` gives them after the time."""
+_START: Final = f"SELECT watchword_start_session($1, {OPENING})"
 _VIEW: Final = (
-    _NOW + f"SELECT {ACCOUNT_COLUMNS}, {SESSION_COLUMNS}, {alive('greatest', 't.now')} AND NOT EXISTS (SELECT 1 "
+    _NOW
+    + f"SELECT {ACCOUNT_COLUMNS}, {session_columns('greatest')}, {alive('greatest', 't.now')} AND NOT EXISTS (SELECT 1 "
     f"FROM revocations r WHERE r.axis = 'token' AND r.value = $4), {token_cut_off()}, h.position, t.now "
-    f"FROM {_JOINED}, revocation_head h WHERE s.sid = $2 AND s.account_id = $3"
+    f"FROM {SESSIONS} CROSS JOIN t CROSS JOIN revocation_head h WHERE s.sid = $2 AND s.account_id = $3"
 )
-_LIST: Final = _NOW + f"SELECT {SESSION_COLUMNS} FROM {_JOINED} WHERE {alive('greatest', 't.now')} AND "
+_LIST: Final = (
+    _NOW + f"SELECT {session_columns('greatest')} FROM {SESSIONS} CROSS JOIN t WHERE {alive('greatest', 't.now')} AND "
+)
 _LIST_OF_ONE: Final = _LIST + (
     "s.account_id = $2 AND ($3::text IS NULL OR (s.created_at, s.sid) < "
     "(SELECT created_at, sid FROM sessions WHERE sid = $3)) ORDER BY s.created_at DESC, s.sid DESC LIMIT $4"
@@ -83,7 +71,7 @@ _END_ALL: Final = "SELECT watchword_cut_off_account($1, $2, $3, $4, $5, $6)"
 # Each family is looked up by itself (OFFSET 0 keeps it so), whatever the planner believes of the tables.
 _FAMILIES: Final = (
     _NOW + f"SELECT v.* FROM t, revocation_head h, unnest($2::text[]) AS i (id) CROSS JOIN LATERAL (SELECT "
-    f"{FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= t.now, s.auth_time, s.amr, "
+    f"{FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= t.now, f.auth_time, f.amr, f.acr, "
     f"{family_cut_off('greatest')}, h.position, t.now FROM families f JOIN sessions s ON s.sid = f.sid "
     'JOIN accounts a ON a.id = s.account_id WHERE f.id = i.id COLLATE "C" OFFSET 0) v'
 )
@@ -96,7 +84,7 @@ marked AS (
     UPDATE families f SET odd_marked = true, odd_count = f.odd_count + 1
     FROM sessions s, accounts a, t
     WHERE f.id = $2 AND f.generation = $3 AND NOT f.odd_marked AND s.sid = f.sid AND a.id = s.account_id
-        AND {alive("greatest", "t.now")}
+        AND {refreshable("greatest", "t.now", "f")}
     RETURNING s.account_id, t.now
 )
 SELECT watchword_audit(marked.now, $4), watchword_notice(marked.now, marked.account_id, $5) FROM marked
@@ -109,33 +97,41 @@ Advance: TypeAlias = tuple[int, str, str, EpochSeconds]
 """From which generation, by what kind of device, from where, and until when it may be idle."""
 
 
+def opening_values(new: NewSession, audit: AuditEvent) -> list[Any]:
+    """What stands for OPENING in a statement. Raises ValueError when a text cannot be kept."""
+    require_storable(sid=new.sid, client_id=new.client_id, sign_on=new.sign_on, acr=new.acr)
+    return [
+        *(new.sid, new.account_id, new.client_id, new.rev, clean(new.device), clean(new.place), new.auth_time),
+        *(pack_list("amr", new.amr), new.acr, new.sign_on, own_idle_end(new), new.expires_at),
+        *_family_values(new.family),
+        audit_values(audit),
+    ]
+
+
+def _family_values(family: NewFamily | None) -> list[Any]:
+    if family is None:
+        return [None] * 11
+    require_storable(family=family.id, sender_key=family.sender_key, key_id=family.key_id)
+    require_document(terms=family.terms)
+    return [
+        *(family.id, pack_list("scope", family.scope), pack_list("resource", family.resource), family.sender_key),
+        *(family.delivery, family.salt, family.key_id, clean(family.device_kind), family.idle_expires_at),
+        *(family.expires_at, family.terms),
+    ]
+
+
 class PostgresSessions(PostgresAccounts):
     """The Sessions part of the port."""
 
     async def start_session(self, new: NewSession, audit: AuditEvent) -> bool:
         """Record the login and its family, unless the account is gone or was cut off since `new.rev`."""
-        family = new.family
-        require_storable(
-            sid=new.sid,
-            client_id=new.client_id,
-            family=family.id,
-            resource=family.resource,
-            sender_key=family.sender_key,
-            key_id=family.key_id,
-        )
+        values = opening_values(new, audit)
         if not storable(new.account_id):
             return False
         try:
-            row = await self._row(
-                _START,
-                *(self._now(), new.account_id, new.sid, new.client_id, new.rev, clean(new.device), new.auth_time),
-                *(pack_list("amr", new.amr), new.expires_at, family.idle_expires_at, family.id),
-                *(pack_list("scope", family.scope), family.resource, family.sender_key, family.delivery, family.salt),
-                *(family.key_id, clean(family.device_kind), clean(new.place), family.expires_at, audit_values(audit)),
-            )
+            return bool(await self._value(_START, self._now(), *values))
         except asyncpg.UniqueViolationError as error:
             raise ValueError("a session or family with that id exists") from error
-        return row is not None
 
     async def session_view(self, sid: str, account_id: str, *, jti: str | None = None) -> SessionView | None:
         """The account and session behind a token."""

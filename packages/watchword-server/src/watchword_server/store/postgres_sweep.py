@@ -13,19 +13,27 @@ from watchword_server.store.records import SweepReport
 from watchword_server.store.text import limited
 
 # Each takes now, retention and limit, and returns rows deleted and rows looked at. Session and family are locked
-# together: a refresh that is being written is skipped, one just written is seen.
+# together: a refresh that is being written is skipped, one just written is seen; a family that joins holds its session.
 _DUE_SESSIONS: Final = """
 WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
 due AS MATERIALIZED (
-    SELECT s.sid, least(s.ended_at, s.expires_at, f.idle_expires_at) AS ends
-    FROM sessions s JOIN families f ON f.sid = s.sid CROSS JOIN t
-    WHERE s.due_at <= t.horizon ORDER BY s.due_at LIMIT $3 FOR UPDATE OF s, f SKIP LOCKED
+    SELECT s.sid, s.ended_at, s.expires_at, s.idle_expires_at FROM sessions s CROSS JOIN t
+    WHERE s.due_at <= t.horizon ORDER BY s.due_at LIMIT $3 FOR UPDATE OF s SKIP LOCKED
+), held AS MATERIALIZED (
+    SELECT f.sid, f.idle_expires_at FROM families f WHERE f.sid IN (SELECT sid FROM due) FOR UPDATE OF f SKIP LOCKED
+), judged AS MATERIALIZED (
+    SELECT due.sid, count(held.sid) AS families,
+        least(due.ended_at, due.expires_at, greatest(due.idle_expires_at, max(held.idle_expires_at))) AS ends
+    FROM due LEFT JOIN held ON held.sid = due.sid
+    GROUP BY due.sid, due.ended_at, due.expires_at, due.idle_expires_at
+    HAVING count(held.sid) = (SELECT count(*) FROM families f WHERE f.sid = due.sid)
 ), dead AS (
-    DELETE FROM sessions s USING due, t WHERE s.sid = due.sid AND due.ends <= t.horizon RETURNING 1
+    DELETE FROM sessions s USING judged, t WHERE s.sid = judged.sid AND judged.ends <= t.horizon
+    RETURNING judged.families
 ), later AS (
-    UPDATE sessions s SET due_at = due.ends FROM due, t WHERE s.sid = due.sid AND due.ends > t.horizon
+    UPDATE sessions s SET due_at = judged.ends FROM judged, t WHERE s.sid = judged.sid AND judged.ends > t.horizon
 )
-SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM due)
+SELECT count(*), (SELECT count(*) FROM due), coalesce(sum(families), 0)::bigint FROM dead
 """
 _REVOCATIONS: Final = """
 WITH dead AS MATERIALIZED (
@@ -50,10 +58,10 @@ dead AS MATERIALIZED (
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
 """
 _SWEEPS: Final = (
-    (("sessions", "families"), _DUE_SESSIONS),
-    (("revocations",), _REVOCATIONS),
-    (("failures",), _FAILURES),
-    (("notices",), _NOTICES),
+    ("sessions", _DUE_SESSIONS),
+    ("revocations", _REVOCATIONS),
+    ("failures", _FAILURES),
+    ("notices", _NOTICES),
 )
 
 _CUT_OFF_ACCOUNTS: Final = (
@@ -61,12 +69,13 @@ _CUT_OFF_ACCOUNTS: Final = (
 )
 _SESSIONS_CUT_OFF: Final = """
 WITH dead AS MATERIALIZED (
-    SELECT s.sid FROM sessions s JOIN accounts a ON a.id = s.account_id
+    SELECT s.sid, (SELECT count(*) FROM families f WHERE f.sid = s.sid) AS families
+    FROM sessions s JOIN accounts a ON a.id = s.account_id
     WHERE s.account_id = $1 AND a.cut_off = $2
         AND s.rev < CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END
     LIMIT $3 FOR UPDATE OF s SKIP LOCKED
-), gone AS (DELETE FROM sessions s USING dead WHERE s.sid = dead.sid RETURNING 1)
-SELECT count(*) FROM gone
+), gone AS (DELETE FROM sessions s USING dead WHERE s.sid = dead.sid RETURNING dead.families)
+SELECT count(*), coalesce(sum(families), 0)::bigint FROM gone
 """
 _SWEPT: Final = "UPDATE accounts SET cut_off_at = NULL WHERE id = $1 AND cut_off = $2"
 _SETTLED: Final = """
@@ -83,27 +92,32 @@ class PostgresSweep(PostgresKeys):
         most = max(1, limited(limit))
         deleted: dict[str, int] = {}
         more = False
-        for tables, sql in _SWEEPS:
+        for table, sql in _SWEEPS:
             row = await self._row(sql, self._now(), float(retention), most)
             gone, seen = (0, 0) if row is None else (row[0], row[1])
-            deleted.update(dict.fromkeys(tables, gone))
+            deleted[table] = gone
+            if table == "sessions":
+                deleted["families"] = 0 if row is None else row[2]
             more = more or seen >= most
-        ended, more_ended = await self._sweep_cut_off_accounts(most, retention)
+        ended, families, more_ended = await self._sweep_cut_off_accounts(most, retention)
         deleted["sessions"] += ended
-        deleted["families"] += ended
+        deleted["families"] += families
         deleted["family_cutoffs"] = await self._sweep_family_cutoffs(most)
         return SweepReport(deleted=deleted, more=more or more_ended or deleted["family_cutoffs"] >= most)
 
-    async def _sweep_cut_off_accounts(self, limit: int, retention: float) -> tuple[int, bool]:
-        """Sessions that a cut-off of their account ended long enough ago: how many went, and whether more may be."""
-        room = limit
+    async def _sweep_cut_off_accounts(self, limit: int, retention: float) -> tuple[int, int, bool]:
+        """Sessions that a cut-off of their account ended long enough ago: how many went, with how many families, and
+        whether more may be.
+        """
+        room, families = limit, 0
         accounts = await self._rows(_CUT_OFF_ACCOUNTS, self._now(), float(retention), limit)
         for account_id, cut_off in accounts:
-            room -= await self._value(_SESSIONS_CUT_OFF, account_id, cut_off, room)
+            row = await self._row(_SESSIONS_CUT_OFF, account_id, cut_off, room)
+            room, families = (room, families) if row is None else (room - row[0], families + row[1])
             if room == 0:
-                return limit, True
+                return limit, families, True
             await self._rows(_SWEPT, account_id, cut_off)
-        return limit - room, len(accounts) == limit
+        return limit - room, families, len(accounts) == limit
 
     async def _sweep_family_cutoffs(self, limit: int) -> int:
         """Cut-offs of clients, tenants and everything that no session is older than: how many went."""

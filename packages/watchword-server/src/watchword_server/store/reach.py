@@ -43,7 +43,7 @@ def reach_statement(axis: Axis, *, greatest: str, now: str, value: str, axis_val
     return (
         f"WITH t AS MATERIALIZED (SELECT {now} AS now), "
         f"looked AS MATERIALIZED (SELECT s.* FROM sessions s {candidates} LIMIT {limit}), "
-        "dying AS MATERIALIZED (SELECT s.account_id, s.client_id FROM looked s JOIN families f ON f.sid = s.sid "
+        "dying AS MATERIALIZED (SELECT s.account_id, s.client_id FROM looked s "
         f"JOIN accounts a ON a.id = s.account_id WHERE {alive(greatest, '(SELECT now FROM t)')} AND {test}) "
         "SELECT (SELECT count(*) FROM dying), (SELECT count(DISTINCT account_id) FROM dying), "
         "(SELECT count(DISTINCT client_id) FROM dying), (SELECT count(*) FROM looked), "

@@ -64,7 +64,9 @@ class NewAccount(Record, frozen=True, kw_only=True):
 
 
 class Session(Record, frozen=True, kw_only=True):
-    """One login on one device. Ended by ``ended_at``, by ``idle_expires_at`` or ``expires_at``, or by a cut-off."""
+    """One login on one device, or what one client holds in one sign-on. Ended by ``ended_at``, by ``idle_expires_at`` or
+    ``expires_at``, or by a cut-off. Last use, place and refresh count are those of the family that was used last.
+    """
 
     sid: str
     account_id: str
@@ -87,7 +89,7 @@ class Session(Record, frozen=True, kw_only=True):
 
 
 class NewSession(Record, frozen=True, kw_only=True):
-    """A login about to be recorded, with its first family."""
+    """A login about to be recorded, with its first family if it has one."""
 
     sid: str
     account_id: str
@@ -98,7 +100,13 @@ class NewSession(Record, frozen=True, kw_only=True):
     auth_time: EpochSeconds
     amr: tuple[str, ...]
     expires_at: EpochSeconds
-    family: NewFamily
+    family: NewFamily | None
+    """None: no refresh token was granted."""
+    sign_on: str | None = None
+    """The sign-on it ends with; None for first parties and for what outlives the sign-on (offline access)."""
+    acr: str | None = None
+    idle_expires_at: EpochSeconds | None = None
+    """When it idles out unless a family keeps it alive. None: its family decides alone; without one, `expires_at` does."""
 
 
 class NewFamily(Record, frozen=True, kw_only=True):
@@ -106,7 +114,7 @@ class NewFamily(Record, frozen=True, kw_only=True):
 
     id: str
     scope: tuple[str, ...]
-    resource: str | None
+    resource: tuple[str, ...]
     sender_key: str | None
     delivery: Delivery
     salt: bytes
@@ -114,6 +122,8 @@ class NewFamily(Record, frozen=True, kw_only=True):
     device_kind: str
     idle_expires_at: EpochSeconds
     expires_at: EpochSeconds
+    terms: bytes = b""
+    """What was asked for and allowed, JSON; tokens/terms.py reads it. Empty for first parties."""
 
 
 class Family(Record, frozen=True, kw_only=True):
@@ -124,7 +134,8 @@ class Family(Record, frozen=True, kw_only=True):
     account_id: str
     client_id: str
     scope: tuple[str, ...]
-    resource: str | None
+    resource: tuple[str, ...]
+    """Resource indicators granted (RFC 8707); none: the default audience."""
     sender_key: str | None
     """Thumbprint of the key, certificate or confidential client it is bound to; None for bearer."""
     delivery: Delivery
@@ -144,6 +155,7 @@ class Family(Record, frozen=True, kw_only=True):
     expires_at: EpochSeconds
     revoked_at: EpochSeconds | None
     revoked_reason: str | None
+    terms: bytes = b""
 
 
 class FamilyView(Record, frozen=True, kw_only=True):
@@ -153,7 +165,9 @@ class FamilyView(Record, frozen=True, kw_only=True):
     account: Account
     session_ended: bool
     auth_time: EpochSeconds
+    """When and how the person was authenticated for this authorization; fixed for all its tokens (RFC 9068 §2.2.1)."""
     amr: tuple[str, ...]
+    acr: str | None
     cut_off: int
     """Highest position of a cut-off that ends families of this account, client, tenant or of everything,
     with ``spares`` and ``floor`` already applied for this sid. The family is dead when ``rev < cut_off``."""

@@ -18,6 +18,7 @@ from watchword_server.store.records import (
     Family,
     FamilyView,
     NewNotice,
+    NewSession,
     Notice,
     Origin,
     Session,
@@ -71,6 +72,13 @@ def session_of(row: Row, at: int = 0) -> Session:
     )
 
 
+def own_idle_end(new: NewSession) -> float:
+    """The column ``idle_expires_at`` of a session to record: 0 where its family decides alone."""
+    if new.idle_expires_at is not None:
+        return new.idle_expires_at
+    return new.expires_at if new.family is None else 0.0
+
+
 def session_view_of(row: Row) -> SessionView:
     """From columns of account and session, whether alive, token cut-off, head and time of the read."""
     return SessionView(
@@ -91,7 +99,7 @@ def family_of(row: Row) -> Family:
         account_id=row[2],
         client_id=row[3],
         scope=unpack_list(row[4]),
-        resource=row[5],
+        resource=unpack_list(row[5]),
         sender_key=row[6],
         delivery=row[7],
         salt=row[8],
@@ -107,20 +115,22 @@ def family_of(row: Row) -> Family:
         expires_at=row[18],
         revoked_at=row[19],
         revoked_reason=row[20],
+        terms=row[21],
     )
 
 
 def family_view_of(row: Row) -> FamilyView:
-    """From columns of family and account, then ended, auth_time, amr, family cut-off, head and time of the read."""
+    """From columns of family and account, then ended, auth_time, amr, acr, family cut-off, head and time of the read."""
     return FamilyView(
         family=family_of(row),
-        account=account_of(row, 21),
-        session_ended=bool(row[31]),
-        auth_time=row[32],
-        amr=unpack_list(row[33]),
-        cut_off=row[34],
-        rev=row[35],
-        read_at=row[36],
+        account=account_of(row, 22),
+        session_ended=bool(row[32]),
+        auth_time=row[33],
+        amr=unpack_list(row[34]),
+        acr=row[35],
+        cut_off=row[36],
+        rev=row[37],
+        read_at=row[38],
     )
 
 

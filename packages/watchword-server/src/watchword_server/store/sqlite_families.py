@@ -15,18 +15,18 @@ from watchword_server.store.records import AuditEvent, Family, FamilyView, NewNo
 from watchword_server.store.rows import family_of, family_view_of
 from watchword_server.store.sqlite_log import append_audit, leave_notice
 from watchword_server.store.sqlite_sessions import SqliteSessions
-from watchword_server.store.statements import ACCOUNT_COLUMNS, FAMILY_COLUMNS, alive, family_cut_off
+from watchword_server.store.statements import ACCOUNT_COLUMNS, FAMILY_COLUMNS, family_cut_off, refreshable
 from watchword_server.store.text import clean, integer, storable
 
 _VIEW: Final = (
-    f"SELECT {FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= ?1, s.auth_time, s.amr, "
+    f"SELECT {FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= ?1, f.auth_time, f.amr, f.acr, "
     f"{family_cut_off('max')}, h.position, ?1 FROM families f JOIN sessions s ON s.sid = f.sid "
     "JOIN accounts a ON a.id = s.account_id, revocation_head h WHERE f.id = ?2"
 )
 _OF_SESSION: Final = f"SELECT {FAMILY_COLUMNS} FROM families f JOIN sessions s ON s.sid = f.sid WHERE f.sid = ? ORDER BY f.rotated_at DESC"
 _ALIVE: Final = (
-    "revoked_at IS NULL AND EXISTS (SELECT 1 FROM sessions s JOIN families f ON f.sid = s.sid "
-    f"JOIN accounts a ON a.id = s.account_id WHERE s.sid = families.sid AND {alive('max', '?1')})"
+    "EXISTS (SELECT 1 FROM sessions s JOIN accounts a ON a.id = s.account_id "
+    f"WHERE s.sid = families.sid AND {refreshable('max', '?1', 'families')})"
 )
 _ADVANCE: Final = (
     "UPDATE families SET generation = generation + 1, rotated_at = ?1, refresh_count = refresh_count + 1, "

@@ -10,37 +10,45 @@ from collections.abc import Sequence
 from typing import Final
 
 from watchword_server.store.records import AuditEvent, NewSession, Session, SessionView
-from watchword_server.store.rows import session_of, session_view_of
+from watchword_server.store.rows import own_idle_end, session_of, session_view_of
 from watchword_server.store.sqlite_accounts import SqliteAccounts
 from watchword_server.store.sqlite_log import Told, append_audit, longest_lifetime, write_cut_off
 from watchword_server.store.statements import (
     ACCOUNT_COLUMNS,
-    SESSION_COLUMNS,
+    SESSIONS,
     alive,
     family_cut_off,
+    idle_end,
+    session_columns,
     token_cut_off,
 )
-from watchword_server.store.text import clean, limited, pack_list, require_storable, storable
+from watchword_server.store.text import (
+    clean,
+    limited,
+    pack_list,
+    require_document,
+    require_storable,
+    storable,
+)
 
-_JOINED: Final = "sessions s JOIN families f ON f.sid = s.sid JOIN accounts a ON a.id = s.account_id"
 _MAY_START: Final = (
     "SELECT 1 FROM accounts a, (SELECT ?2 AS sid, ?3 AS client_id) s, revocation_head h "
     f"WHERE a.id = ?1 AND a.disabled_at IS NULL AND ?4 >= {family_cut_off('max')} AND ?4 >= h.forgotten"
 )
 _START: Final = (
-    "INSERT INTO sessions (sid, account_id, client_id, rev, device, created_at, auth_time, amr, expires_at, due_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO sessions (sid, account_id, client_id, rev, device, place, created_at, used_at, auth_time, amr, acr, "
+    "sign_on, idle_expires_at, expires_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _START_FAMILY: Final = (
     "INSERT INTO families (id, sid, scope, resource, sender_key, delivery, salt, key_id, rotated_at, device_kind, "
-    "place, idle_expires_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "place, idle_expires_at, expires_at, terms, auth_time, amr, acr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _VIEW: Final = (
-    f"SELECT {ACCOUNT_COLUMNS}, {SESSION_COLUMNS}, {alive('max', '?1')} AND NOT EXISTS (SELECT 1 FROM revocations r "
+    f"SELECT {ACCOUNT_COLUMNS}, {session_columns('max')}, {alive('max', '?1')} AND NOT EXISTS (SELECT 1 FROM revocations r "
     f"WHERE r.axis = 'token' AND r.axis <> '' AND r.value = ?4), {token_cut_off()}, h.position, ?1 "
-    f"FROM {_JOINED}, revocation_head h WHERE s.sid = ?2 AND s.account_id = ?3"
+    f"FROM {SESSIONS}, revocation_head h WHERE s.sid = ?2 AND s.account_id = ?3"
 )
-_LIST: Final = f"SELECT {SESSION_COLUMNS} FROM {_JOINED} WHERE {alive('max', '?1')} AND "
+_LIST: Final = f"SELECT {session_columns('max')} FROM {SESSIONS} WHERE {alive('max', '?1')} AND "
 _LIST_OF_ONE: Final = _LIST + (
     "s.account_id = ?2 AND (?3 IS NULL OR (s.created_at, s.sid) < (SELECT created_at, sid FROM sessions WHERE sid = ?3)) "
     "ORDER BY s.created_at DESC, s.sid DESC LIMIT ?4"
@@ -48,9 +56,54 @@ _LIST_OF_ONE: Final = _LIST + (
 _LIST_OF_ALL: Final = _LIST + "s.sid > coalesce(?2, '') ORDER BY s.sid LIMIT ?3"
 # A session that has run out may have left an access token that has not: it can be ended still.
 _TO_END: Final = (
-    f"SELECT s.account_id FROM {_JOINED} WHERE s.sid = ?1 AND (?2 IS NULL OR s.account_id = ?2) AND s.ended_at IS NULL "
-    f"AND s.expires_at > ?3 AND f.idle_expires_at > ?3 AND s.rev >= {family_cut_off('max')}"
+    "SELECT s.account_id FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.sid = ?1 "
+    "AND (?2 IS NULL OR s.account_id = ?2) AND s.ended_at IS NULL AND s.expires_at > ?3 "
+    f"AND {idle_end('max')} > ?3 AND s.rev >= {family_cut_off('max')}"
 )
+
+
+class Opening:
+    """A session about to be recorded, as rows. Judges nothing: the act that opens it has."""
+
+    def __init__(self, new: NewSession) -> None:
+        """Raises ValueError when a text of it cannot be kept."""
+        self._session = new
+        self._amr = pack_list("amr", new.amr)
+        require_storable(sid=new.sid, client_id=new.client_id, sign_on=new.sign_on, acr=new.acr)
+        if (family := new.family) is not None:
+            self._scope, self._resource = pack_list("scope", family.scope), pack_list("resource", family.resource)
+            require_storable(family=family.id, sender_key=family.sender_key, key_id=family.key_id)
+            require_document(terms=family.terms)
+        self.idle_expires_at = own_idle_end(new)
+        """Without its family."""
+
+    def open(self, connection: sqlite3.Connection, now: float) -> None:
+        """Insert the session and its family."""
+        new = self._session
+        idle_end = self.idle_expires_at if new.family is None else max(self.idle_expires_at, new.family.idle_expires_at)
+        connection.execute(
+            _START,
+            (
+                *(new.sid, new.account_id, new.client_id, new.rev, clean(new.device), clean(new.place), now, now),
+                *(new.auth_time, self._amr, new.acr, new.sign_on, self.idle_expires_at, new.expires_at),
+                min(idle_end, new.expires_at),
+            ),
+        )
+        self.add_family(connection, now)
+
+    def add_family(self, connection: sqlite3.Connection, now: float) -> None:
+        """Insert the family, if it has one, to the session that is there."""
+        new, family = self._session, self._session.family
+        if family is None:
+            return
+        connection.execute(
+            _START_FAMILY,
+            (
+                *(family.id, new.sid, self._scope, self._resource, family.sender_key, family.delivery, family.salt),
+                *(family.key_id, now, clean(family.device_kind), clean(new.place)),
+                *(family.idle_expires_at, family.expires_at, family.terms, new.auth_time, self._amr, new.acr),
+            ),
+        )
 
 
 class SqliteSessions(SqliteAccounts):
@@ -58,40 +111,16 @@ class SqliteSessions(SqliteAccounts):
 
     async def start_session(self, new: NewSession, audit: AuditEvent) -> bool:
         """Record the login and its family, unless the account is gone or was cut off since `new.rev`."""
-        family = new.family
-        require_storable(
-            sid=new.sid,
-            client_id=new.client_id,
-            family=family.id,
-            resource=family.resource,
-            sender_key=family.sender_key,
-            key_id=family.key_id,
-        )
+        opening = Opening(new)
         if not storable(new.account_id):
             return False
-        amr, scope = pack_list("amr", new.amr), pack_list("scope", family.scope)
 
         def act(connection: sqlite3.Connection) -> bool:
             key = (new.account_id, new.sid, new.client_id, new.rev)
             if connection.execute(_MAY_START, key).fetchone() is None:
                 return False
             now = self._now()
-            due_at = min(family.idle_expires_at, new.expires_at)
-            connection.execute(
-                _START,
-                (
-                    *(new.sid, new.account_id, new.client_id, new.rev, clean(new.device), now),
-                    *(new.auth_time, amr, new.expires_at, due_at),
-                ),
-            )
-            connection.execute(
-                _START_FAMILY,
-                (
-                    *(family.id, new.sid, scope, family.resource, family.sender_key, family.delivery, family.salt),
-                    *(family.key_id, now, clean(family.device_kind), clean(new.place)),
-                    *(family.idle_expires_at, family.expires_at),
-                ),
-            )
+            opening.open(connection, now)
             append_audit(connection, now, audit)
             return True
 
@@ -151,9 +180,10 @@ class SqliteSessions(SqliteAccounts):
             return None
         owner: str = row[0]
         reason = clean(reason)
+        entry = write_cut_off(connection, now, self._leeway, Told("session", sid, reason, account_id=owner))
         connection.execute(
-            "UPDATE sessions SET ended_at = ?1, end_reason = ?2, due_at = ?1 WHERE sid = ?3", (now, reason, sid)
+            "UPDATE sessions SET ended_at = ?1, end_reason = ?2, due_at = ?1, end_position = ?3 WHERE sid = ?4",
+            (now, reason, entry.position, sid),
         )
         connection.execute("UPDATE families SET revoked_at = ?, revoked_reason = ? WHERE sid = ?", (now, reason, sid))
-        write_cut_off(connection, now, self._leeway, Told("session", sid, reason, account_id=owner))
         return owner

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from watchword_server.store.records import SweepReport
+from watchword_server.store.statements import idle_end
 
 PAGES_AT_ONCE: Final = 256
 """Free pages given back to the file system by one sweep."""
@@ -19,12 +20,12 @@ PAGES_KEPT: Final = 1024
 Sweep = Callable[[sqlite3.Connection, float, int, float], SweepReport]
 
 _DUE: Final = (
-    "SELECT s.sid, s.ended_at, min(s.expires_at, f.idle_expires_at) FROM sessions s JOIN families f ON f.sid = s.sid "
-    "WHERE s.due_at <= ? ORDER BY s.due_at LIMIT ?"
+    f"SELECT s.sid, s.ended_at, min(s.expires_at, {idle_end('max')}), "
+    "(SELECT count(*) FROM families i WHERE i.sid = s.sid) FROM sessions s WHERE s.due_at <= ? ORDER BY s.due_at LIMIT ?"
 )
 _CUT_OFF_ACCOUNTS: Final = "SELECT id FROM accounts WHERE cut_off_at <= ? ORDER BY cut_off_at LIMIT ?"
 _SESSIONS_CUT_OFF: Final = (
-    "SELECT s.sid FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.account_id = ? AND s.rev < "
+    "SELECT s.sid, (SELECT count(*) FROM families i WHERE i.sid = s.sid) FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.account_id = ? AND s.rev < "
     "CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END LIMIT ?"
 )
 
@@ -33,31 +34,33 @@ def sweep_sessions(connection: sqlite3.Connection, now: float, limit: int, reten
     """Sessions that are due: deleted when they ended long enough ago, put off to their end when they live on."""
     horizon = now - retention
     due = connection.execute(_DUE, (horizon, limit)).fetchall()
-    dead, later = [], []
-    for sid, ended_at, runs_out_at in due:
+    dead, later, families = [], [], 0
+    for sid, ended_at, runs_out_at, its_families in due:
         end = runs_out_at if ended_at is None else min(ended_at, runs_out_at)
         if end <= horizon:
             dead.append((sid,))
+            families += its_families
         else:
             later.append((end, sid))
     _delete_sessions(connection, dead)
     connection.executemany("UPDATE sessions SET due_at = ? WHERE sid = ?", later)
-    return SweepReport(deleted={"sessions": len(dead), "families": len(dead)}, more=len(due) == limit)
+    return SweepReport(deleted={"sessions": len(dead), "families": families}, more=len(due) == limit)
 
 
 def sweep_cut_off_accounts(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
     """Sessions that a cut-off of their account ended long enough ago, however many."""
-    room = limit
+    room, families = limit, 0
     accounts = connection.execute(_CUT_OFF_ACCOUNTS, (now - retention, limit)).fetchall()
     for (account_id,) in accounts:
         dead = connection.execute(_SESSIONS_CUT_OFF, (account_id, room)).fetchall()
-        _delete_sessions(connection, dead)
+        _delete_sessions(connection, [(sid,) for sid, _ in dead])
+        families += sum(its_families for _, its_families in dead)
         room -= len(dead)
         if room == 0:
             break
         connection.execute("UPDATE accounts SET cut_off_at = NULL WHERE id = ?", (account_id,))
     deleted = limit - room
-    return SweepReport(deleted={"sessions": deleted, "families": deleted}, more=room == 0 or len(accounts) == limit)
+    return SweepReport(deleted={"sessions": deleted, "families": families}, more=room == 0 or len(accounts) == limit)
 
 
 def sweep_revocations(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all

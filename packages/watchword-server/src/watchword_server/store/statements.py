@@ -12,14 +12,15 @@ ACCOUNT_COLUMNS: Final = (
     "a.id, a.email, a.username, a.roles, a.permissions, a.tenant, a.email_verified, a.created_at, "
     "a.password_changed_at, a.disabled_at"
 )
-SESSION_COLUMNS: Final = (
-    "s.sid, s.account_id, s.client_id, s.rev, s.device, f.place, s.created_at, s.auth_time, s.amr, f.rotated_at, "
-    "f.refresh_count, f.idle_expires_at, s.expires_at, s.ended_at, s.end_reason"
+SESSIONS: Final = (
+    "sessions s JOIN accounts a ON a.id = s.account_id LEFT JOIN families f ON f.id = (SELECT l.id FROM families l "
+    "WHERE l.sid = s.sid ORDER BY l.rotated_at DESC, l.id DESC LIMIT 1)"
 )
+"""Each session once, with its account and the family of it that was used last, if any."""
 FAMILY_COLUMNS: Final = (
     "f.id, f.sid, s.account_id, s.client_id, f.scope, f.resource, f.sender_key, f.delivery, f.salt, f.key_id, s.rev, "
     "f.generation, f.rotated_at, f.device_kind, f.odd_count, f.odd_marked, f.refresh_count, f.idle_expires_at, "
-    "f.expires_at, f.revoked_at, f.revoked_reason"
+    "f.expires_at, f.revoked_at, f.revoked_reason, f.terms"
 )
 CUT_OFF_COLUMNS: Final = "r.position, r.axis, r.value, r.spares, r.floor, r.at, r.expires_at, r.cause"
 KEY_COLUMNS: Final = (
@@ -68,9 +69,32 @@ def token_cut_off() -> str:
     )
 
 
-def alive(greatest: str, now: str) -> str:
-    """Whether session ``s`` with family ``f`` of account ``a`` lives at the time of expression ``now``."""
+def session_columns(greatest: str) -> str:
+    """The columns of a session, from SESSIONS."""
     return (
-        f"(s.ended_at IS NULL AND f.revoked_at IS NULL AND a.disabled_at IS NULL AND s.expires_at > {now} "
-        f"AND f.idle_expires_at > {now} AND s.rev >= {family_cut_off(greatest)})"
+        "s.sid, s.account_id, s.client_id, s.rev, s.device, coalesce(f.place, s.place), s.created_at, s.auth_time, s.amr, "
+        f"{greatest}(s.used_at, coalesce(f.rotated_at, s.used_at)), coalesce(f.refresh_count, 0), {idle_end(greatest)}, "
+        "s.expires_at, s.ended_at, s.end_reason"
+    )
+
+
+def idle_end(greatest: str) -> str:
+    """When session ``s`` idles out: the latest of its own idle end and its families'."""
+    return f"{greatest}(s.idle_expires_at, coalesce((SELECT max(i.idle_expires_at) FROM families i WHERE i.sid = s.sid), 0))"
+
+
+def alive(greatest: str, now: str) -> str:
+    """Whether session ``s`` of account ``a`` lives at the time of expression ``now``."""
+    return (
+        f"(s.ended_at IS NULL AND a.disabled_at IS NULL AND s.expires_at > {now} AND (s.idle_expires_at > {now} OR EXISTS "
+        f"(SELECT 1 FROM families i WHERE i.sid = s.sid AND i.revoked_at IS NULL AND i.idle_expires_at > {now})) "
+        f"AND s.rev >= {family_cut_off(greatest)})"
+    )
+
+
+def refreshable(greatest: str, now: str, family: str) -> str:
+    """Whether a family, by the name or alias it has, of session ``s`` of account ``a`` may be used at ``now``."""
+    return (
+        f"({family}.revoked_at IS NULL AND {family}.idle_expires_at > {now} AND s.ended_at IS NULL "
+        f"AND a.disabled_at IS NULL AND s.expires_at > {now} AND s.rev >= {family_cut_off(greatest)})"
     )

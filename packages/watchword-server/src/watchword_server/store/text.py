@@ -19,6 +19,9 @@ LONGEST_NOTE = 512
 MOST_DETAILS = 32
 """Members of a mapping of details; the rest is dropped."""
 
+LONGEST_DOCUMENT = 1 << 20
+"""Bytes of a document (JSON) that the store keeps without reading it."""
+
 LARGEST_PAGE = 10_000
 """Rows in one answer."""
 
@@ -49,6 +52,13 @@ def require_storable(**texts: str | None) -> None:
     for name, text in texts.items():
         if text is not None and not _storable(text):
             raise ValueError(f"{name} is too long, holds U+0000 or is not valid Unicode")
+
+
+def require_document(**documents: bytes | None) -> None:
+    """Raises ValueError naming the field when a document is too long to be kept."""
+    for name, document in documents.items():
+        if document is not None and len(document) > LONGEST_DOCUMENT:
+            raise ValueError(f"{name} is too long")
 
 
 def clean(text: str, limit: int = LONGEST_NOTE) -> str:

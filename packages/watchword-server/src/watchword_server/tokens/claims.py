@@ -50,7 +50,7 @@ class AccessTerms(Record, frozen=True):
     """Head of the revocation log in the snapshot all this was read from."""
     now: EpochSeconds
     """The store's time of that snapshot."""
-    audience: str | None = None
+    audience: str | tuple[str, ...] | None = None
     """None: the default audience."""
     sid: str | None = None
     auth_time: EpochSeconds | None = None
@@ -90,7 +90,7 @@ class AccessClaims:
             narrowed=scope is not None,
             rev=view.rev,
             now=view.read_at,
-            audience=family.resource,
+            audience=family.resource or None,
             sid=family.sid,
             auth_time=view.auth_time,
             amr=view.amr,
@@ -108,7 +108,7 @@ class AccessClaims:
         amr: tuple[str, ...],
         not_after: EpochSeconds,
         scope: tuple[str, ...] = (),
-        audience: str | None = None,
+        audience: str | tuple[str, ...] | None = None,
         confirmation: Mapping[str, str] | None = None,
     ) -> AccessTerms:
         """The terms of the first token of a session; a first party's scope comes from the account's roles."""
@@ -148,7 +148,7 @@ class AccessClaims:
         claims: dict[str, Any] = {
             "iss": settings.issuer,
             "sub": terms.sub,
-            "aud": terms.audience or settings.audience,
+            "aud": _aud(terms.audience or settings.audience),
             "exp": expires_at,
             "iat": issued_at,
             "jti": jti,
@@ -186,7 +186,7 @@ class AccessClaims:
         narrowed: bool,
         rev: int,
         now: EpochSeconds,
-        audience: str | None,
+        audience: str | tuple[str, ...] | None,
         sid: str,
         auth_time: EpochSeconds,
         amr: tuple[str, ...],
@@ -219,6 +219,11 @@ class AccessClaims:
         grants = [self._settings.roles[role] for role in roles if role in self._settings.roles]
         scopes = frozenset(scope for grant in grants for scope in grant.scopes)
         return scopes, frozenset(permission for grant in grants for permission in grant.permissions)
+
+
+def _aud(audience: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """One audience as a string, which every verifier understands (RFC 7519 §4.1.3); several as an array."""
+    return audience[0] if isinstance(audience, tuple) and len(audience) == 1 else audience
 
 
 def _add_custom(claims: dict[str, Any], terms: AccessTerms, custom: tuple[CustomClaim, ...]) -> None:

@@ -64,7 +64,7 @@ class SessionOpener:
             now=now,
             expires_at=expires_at,
             scope=(),
-            resource=None,
+            resource=(),
             sender_key=None,
             delivery=delivery,
             device_kind=device_kind,

@@ -130,7 +130,7 @@ class Rotation:
         now: EpochSeconds,
         expires_at: EpochSeconds,
         scope: tuple[str, ...],
-        resource: str | None,
+        resource: tuple[str, ...],
         sender_key: str | None,
         delivery: Delivery,
         device_kind: str,
