@@ -28,13 +28,20 @@ def ring_store(store: Store) -> Store:
 
 @pytest.fixture
 def make_ring(ring_store: Store, clock: Any) -> Callable[..., KeyRing]:
-    def make(*, environment: str = "production", master: str = MASTER, algorithm: str = "ES256") -> KeyRing:
+    def make(
+        *,
+        environment: str = "production",
+        master: str = MASTER,
+        algorithm: str = "ES256",
+        offered: tuple[str, ...] = (),
+    ) -> KeyRing:
         return KeyRing(
             store=ring_store,
             sealer=Sealer(MasterKey.parse(master), environment, random_bytes),
             clock=clock,
             random_bytes=random_bytes,
             algorithm=algorithm,
+            offered=offered,
             access_token=KeySchedule(rotate_every=90 * DAY, announce_before=DAY, retire_after=DAY),
             refresh_mac=KeySchedule(rotate_every=90 * DAY, announce_before=0, retire_after=30 * DAY),
             feed=KeySchedule(rotate_every=90 * DAY, announce_before=DAY, retire_after=DAY),

@@ -381,3 +381,53 @@ async def test_the_etag_changes_with_the_document_only(make_ring: MakeRing, cloc
 
 def _audit() -> AuditEvent:
     return AuditEvent(event="key.distrusted", origin=CLI)
+
+
+async def test_a_key_of_another_algorithm_is_made_when_first_needed_and_its_successor_is_announced(make_ring):
+    ring = make_ring(offered=("RS256", "ES256", "EdDSA"))
+    await ring.start()
+    assert {row.algorithm for row in ring.keys if row.purpose == "access_token"} == {"ES256"}
+    await asyncio.gather(*(ring.prepare("EdDSA") for _ in range(3)))
+    signer = ring.signer_for("EdDSA", "JWT")
+    assert signer.algorithm == "EdDSA"
+    assert verify(signer.sign(b"{}"), ring.key_set, algorithms={"EdDSA"}).payload == b"{}"
+    assert ring.signer_for("Ed25519", "JWT").key is signer.key
+    await ring.tend()
+    states = sorted(row.state for row in ring.keys if row.algorithm == "EdDSA")
+    assert states == ["active", "next"]
+    published = {key["kid"] for key in json.loads(ring.jwks.body)["keys"]}
+    assert {row.kid for row in ring.keys if row.algorithm == "EdDSA"} <= published
+
+
+async def test_every_process_signs_with_the_same_key_of_another_algorithm(make_ring):
+    one, other = (make_ring(offered=("EdDSA",)) for _ in range(2))
+    await asyncio.gather(one.start(), other.start())
+    await asyncio.gather(one.prepare("EdDSA"), other.prepare("EdDSA"))
+    assert one.signer_for("EdDSA", "JWT").key.kid == other.signer_for("EdDSA", "JWT").key.kid
+
+
+async def test_keys_of_other_algorithms_rotate_like_those_of_access_tokens(make_ring, clock):
+    ring = make_ring(offered=("EdDSA",))
+    await ring.start()
+    await ring.prepare("EdDSA")
+    first = ring.signer_for("EdDSA", "JWT").key.kid
+    await ring.tend()
+    clock.advance(91 * 86_400)
+    await ring.tend()
+    second = ring.signer_for("EdDSA", "JWT").key.kid
+    assert second != first
+    assert {row.state for row in ring.keys if row.kid == first} == {"retired"}
+    rotated = await ring.rotate("access_token", Origin(actor="test"), at_once=True, algorithm="EdDSA")
+    assert ring.signer_for("EdDSA", "JWT").key.kid == rotated != second
+
+
+async def test_an_algorithm_that_is_not_offered_has_no_signer(make_ring):
+    ring = make_ring(offered=("EdDSA",))
+    await ring.start()
+    for name in ("RS256", "HS256", "none"):
+        with pytest.raises(ValueError, match="not offered"):
+            await ring.prepare(name)
+        with pytest.raises(ValueError, match="not offered"):
+            ring.signer_for(name, "JWT")
+    with pytest.raises(ValueError, match="cannot be signed"):
+        make_ring(offered=("HS256",))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from watchword.clock import Clock
@@ -56,17 +56,19 @@ class KeyRing:
         access_token: KeySchedule,
         refresh_mac: KeySchedule,
         feed: KeySchedule,
+        offered: Collection[str] = (),
     ) -> None:
-        """`algorithm` is that of access tokens; `access_token.retire_after` covers their longest life and the leeway,
+        """`algorithm` is that of access tokens; `offered` are those that clients may choose for other answers, for which a
+        key is made when it is first asked for, and kept up from then on like the others; `access_token.retire_after` covers their longest life and the leeway,
         `refresh_mac.retire_after` the absolute end of a session. Feed keys sign the revocation feed and nothing else: they
         must stay good when those of access tokens are distrusted, which is what they announce.
 
         Raises ValueError for an algorithm that is not in `ALGORITHMS`.
         """
-        if algorithm not in ALGORITHMS:
-            raise ValueError(
-                f"access tokens cannot be signed with {algorithm!r}; one of {', '.join(sorted(ALGORITHMS))}"
-            )
+        for name in (algorithm, *offered):
+            if name not in ALGORITHMS:
+                raise ValueError(f"tokens cannot be signed with {name!r}; one of {', '.join(sorted(ALGORITHMS))}")
+        self._offered = frozenset(_key_algorithm(name) for name in offered) - {_key_algorithm(algorithm)}
         self._store = store
         self._sealer = sealer
         self._clock = clock
@@ -83,14 +85,15 @@ class KeyRing:
         }
         self._rows: tuple[SigningKey, ...] = ()
         self._opened: dict[str, bytes] = {}
-        self._signing_keys: dict[KeyPurpose, Key] = {}
-        self._signers: dict[tuple[KeyPurpose, str], Signer] = {}
+        self._signing_keys: dict[tuple[KeyPurpose, str], Key] = {}
+        self._signers: dict[tuple[KeyPurpose, str, str], Signer] = {}
         self._mac_secrets: dict[str, bytes] = {}
         self._active_mac: str | None = None
         self._jwks = jwks_document(())
         self._feed_jwks = jwks_document(())
         self._key_set = KeySet(())
         self._reading = asyncio.Lock()
+        self._making = asyncio.Lock()
         self._looked_at = float("-inf")
 
     async def start(self) -> None:
@@ -111,10 +114,10 @@ class KeyRing:
             await self._reload()
             now = self._clock.now()
             taken = False
-            for purpose, schedule in self._schedules.items():
-                step = due(of_purpose(self._rows, purpose, self._algorithms[purpose]), schedule, now)
+            for purpose, algorithm in self._kinds():
+                step = due(of_purpose(self._rows, purpose, algorithm), self._schedules[purpose], now)
                 if step is not None:
-                    await self._take(step, purpose)
+                    await self._take(step, purpose, algorithm)
                     taken = True
             if not taken:
                 return
@@ -124,13 +127,54 @@ class KeyRing:
         if self._clock.monotonic() - self._looked_at >= _LOOK_AGAIN_AFTER:
             await self._reload()
 
-    async def rotate(self, purpose: KeyPurpose, origin: Origin, *, at_once: bool = False) -> str:
-        """Activate the next key now, by command. Returns the `kid` that is active then.
+    def _kinds(self) -> list[tuple[KeyPurpose, str]]:
+        """What is kept up: one key a purpose, and one for each other algorithm that some client has needed."""
+        needed = {
+            row.algorithm for row in self._rows if row.purpose == "access_token" and row.state in {"active", "next"}
+        }
+        extra: list[tuple[KeyPurpose, str]] = [("access_token", name) for name in sorted(needed & self._offered)]
+        return [*self._algorithms.items(), *extra]
+
+    async def prepare(self, algorithm: str) -> None:
+        """See to it that `signer_for` has a key for this algorithm: made now if nobody has needed one before.
+
+        Raises ValueError for an algorithm that is not offered.
+        """
+        name = self._key_name(algorithm)
+        if ("access_token", name) in self._signing_keys:
+            return
+        async with self._making:
+            if ("access_token", name) not in self._signing_keys:
+                # Nobody can hold a token by it yet, so nothing was to be announced; its successor will be, by `tend`.
+                await self._add("access_token", "active", name)
+                await self._reload()
+
+    def signer_for(self, algorithm: str, typ: str) -> Signer:
+        """The signer of the moment by that algorithm, for answers other than access tokens; `prepare` comes before.
+
+        Raises ValueError for an algorithm that is not offered.
+        """
+        return self._signer("access_token", self._key_name(algorithm), typ, shown=algorithm)
+
+    def _key_name(self, algorithm: str) -> str:
+        name = _key_algorithm(algorithm)
+        if name == _key_algorithm(self._algorithms["access_token"]):
+            return self._algorithms["access_token"]
+        if name not in self._offered:
+            raise ValueError(f"{algorithm!r} is not offered here")
+        return name
+
+    async def rotate(
+        self, purpose: KeyPurpose, origin: Origin, *, at_once: bool = False, algorithm: str | None = None
+    ) -> str:
+        """Activate the next key now, by command; of access tokens that of `algorithm`, None: the one they are signed with.
+        Returns the `kid` that is active then.
 
         Raises KeyNotAnnounced when it was announced less than `announce_before` ago, unless `at_once`.
         """
         await self.tend()
-        following = [key for key in self._of(purpose) if key.state == "next"]
+        chosen = self._algorithms[purpose] if algorithm is None else self._key_name(algorithm)
+        following = [key for key in of_purpose(self._rows, purpose, chosen) if key.state == "next"]
         if not following:
             raise StoreUnavailable("the key ring has no next key")
         wait = following[0].created_at + self._schedules[purpose].announce_before - self._clock.now()
@@ -153,19 +197,21 @@ class KeyRing:
 
     def signer(self, typ: str) -> Signer:
         """The signer of the moment for tokens of that `typ`. Ask for it each time: keys rotate."""
-        return self._signer("access_token", typ)
+        return self._signer("access_token", self._algorithms["access_token"], typ)
 
     def feed_signer(self, typ: str) -> Signer:
         """The signer of the moment for answers of the revocation feed; never a key that signs tokens."""
-        return self._signer("feed", typ)
+        return self._signer("feed", _FEED_ALGORITHM, typ)
 
-    def _signer(self, purpose: KeyPurpose, typ: str) -> Signer:
-        signer = self._signers.get((purpose, typ))
+    def _signer(self, purpose: KeyPurpose, algorithm: str, typ: str, *, shown: str | None = None) -> Signer:
+        """``shown`` is the name to write in the header, where one key has two (EdDSA and Ed25519)."""
+        name = shown or algorithm
+        signer = self._signers.get((purpose, name, typ))
         if signer is None:
-            key = self._signing_keys.get(purpose)
+            key = self._signing_keys.get((purpose, algorithm))
             if key is None:
                 raise StoreUnavailable("the key ring has no key to sign with")
-            signer = self._signers[purpose, typ] = Signer(key, algorithm=self._algorithms[purpose], typ=typ)
+            signer = self._signers[purpose, name, typ] = Signer(key, algorithm=name, typ=typ)
         return signer
 
     @property
@@ -199,9 +245,6 @@ class KeyRing:
         """The refresh MAC key of that id; None when it is unknown or distrusted."""
         return self._mac_secrets.get(key_id)
 
-    def _of(self, purpose: KeyPurpose) -> list[SigningKey]:
-        return of_purpose(self._rows, purpose, self._algorithms[purpose])
-
     async def _reload(self) -> None:
         # One reader at a time, or an older reading that ends later would bring a distrusted key back.
         async with self._reading:
@@ -216,22 +259,23 @@ class KeyRing:
         self._opened = {kid: secret for kid, secret in self._opened.items() if kid in trusted}
         self._mac_secrets = {kid: secret for kid, secret in self._mac_secrets.items() if kid in trusted}
         self._signers = {}
-        self._signing_keys = {purpose: key for purpose, key in self._signing_keys.items() if key.kid in trusted}
+        self._signing_keys = {kind: key for kind, key in self._signing_keys.items() if key.kid in trusted}
         self._jwks = jwks_document(_published(rows, "access_token"))
         self._key_set = KeySet.from_json(self._jwks.body)
         self._feed_jwks = jwks_document(_published(rows, "feed"))
-        self._hold_signing_key(rows, "access_token")
-        self._hold_signing_key(rows, "feed")
+        for algorithm in (self._algorithms["access_token"], *self._offered):
+            self._hold_signing_key(rows, "access_token", algorithm)
+        self._hold_signing_key(rows, "feed", _FEED_ALGORITHM)
         self._hold_mac_keys(rows)
         self._rows = rows
 
-    def _hold_signing_key(self, rows: tuple[SigningKey, ...], purpose: KeyPurpose) -> None:
-        chosen = _in_use(of_purpose(rows, purpose, self._algorithms[purpose]))
-        held = self._signing_keys.get(purpose)
+    def _hold_signing_key(self, rows: tuple[SigningKey, ...], purpose: KeyPurpose, algorithm: str) -> None:
+        chosen = _in_use(of_purpose(rows, purpose, algorithm))
+        held = self._signing_keys.get((purpose, algorithm))
         if chosen is None:
-            self._signing_keys.pop(purpose, None)
+            self._signing_keys.pop((purpose, algorithm), None)
         elif held is None or held.kid != chosen.kid:
-            self._signing_keys[purpose] = Key.from_jwk(json.loads(self._open(chosen)))
+            self._signing_keys[purpose, algorithm] = Key.from_jwk(json.loads(self._open(chosen)))
 
     def _hold_mac_keys(self, rows: tuple[SigningKey, ...]) -> None:
         mac_keys = [key for key in rows if key.purpose == "refresh_mac" and key.state != "distrusted"]
@@ -245,20 +289,19 @@ class KeyRing:
             secret = self._opened[key.kid] = self._sealer.open(key.sealed, purpose=key.purpose, name=key.kid)
         return secret
 
-    async def _take(self, step: Step, purpose: KeyPurpose) -> None:
+    async def _take(self, step: Step, purpose: KeyPurpose, algorithm: str) -> None:
         """Do one step. Losing a race for it is as good: the next reading shows what the winner did."""
         match step:
             case MakeActive():
-                await self._add(purpose, "active")
+                await self._add(purpose, "active", algorithm)
             case MakeNext():
-                await self._add(purpose, "next")
+                await self._add(purpose, "next", algorithm)
             case Activate(kid=kid):
                 await self._store.activate_key(kid, audit=_audit("key.activated", kid, purpose, _SYSTEM))
             case Forget(kid=kid):
                 await self._store.forget_key(kid, audit=_audit("key.forgotten", kid, purpose, _SYSTEM))
 
-    async def _add(self, purpose: KeyPurpose, state: KeyState) -> None:
-        algorithm = self._algorithms[purpose]
+    async def _add(self, purpose: KeyPurpose, state: KeyState, algorithm: str) -> None:
         if purpose == "refresh_mac":
             kid = base64url.encode(self._random_bytes(_MAC_ID_BYTES))
             secret, public = self._random_bytes(_MAC_KEY_BYTES), b""
@@ -282,6 +325,11 @@ class KeyRing:
         )
         audit = _audit("key.added", kid, purpose, _SYSTEM)
         await self._store.add_key(row, unless_state=state, audit=audit)
+
+
+def _key_algorithm(algorithm: str) -> str:
+    """By what name a key is kept: EdDSA and Ed25519 are one algorithm (RFC 9864 §2.2)."""
+    return "EdDSA" if algorithm == "Ed25519" else algorithm
 
 
 def _in_use(keys: list[SigningKey]) -> SigningKey | None:
