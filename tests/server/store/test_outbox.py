@@ -22,7 +22,7 @@ def new(dedupe="1", **members) -> NewDelivery:
 
 
 async def lease(store, name="w1", **members):
-    return await store.lease_deliveries(name, **{"seconds": 30, "limit": 10} | members)
+    return await store.lease_deliveries(name, **{"seconds": 30, "limit": 10, "per_destination": 10} | members)
 
 
 async def test_what_is_enqueued_is_leased_whole_and_forgotten_when_delivered(store, store_clock):
@@ -110,6 +110,12 @@ async def test_resting_destinations_are_passed_over_and_the_longest_due_come_fir
     await store.enqueue([new("2", destination="fast"), new("3", destination="slow")])
     assert [one.dedupe for one in await lease(store, resting=["slow"])] == ["2"]
     assert [one.dedupe for one in await lease(store, limit=1)] == ["1"]
+
+
+async def test_a_lease_takes_no_more_of_one_destination_than_its_share(store):
+    await store.enqueue([new(str(n)) for n in range(5)] + [new("9", destination="stream-2")])
+    assert [one.dedupe for one in await lease(store, per_destination=2)] == ["0", "1", "9"]
+    assert [one.dedupe for one in await lease(store, "w2", per_destination=2)] == ["2", "3"]
 
 
 async def test_each_delivery_goes_to_exactly_one_of_many_workers(rivals):

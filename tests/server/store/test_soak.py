@@ -31,6 +31,12 @@ async def sweep_all(store) -> None:
         pass
 
 
+async def follow_all(store) -> None:
+    """What the follower of the log does, where an entry means no delivery."""
+    while news := await store.news(limit=5000):
+        assert await store.settle_news([one.position for one in news], [])
+
+
 async def archive_audit(url: str) -> None:
     """What an operator does once in a while: put the guard aside, take the old lines away, put it back."""
     if url.startswith("sqlite"):
@@ -75,6 +81,7 @@ async def soak(url, clock, sample, rounds: int, each: int) -> tuple[int, int]:
     rows, first = {}, 0
     for number in range(rounds):
         await come_and_go(store, sample, clock, number * each, each)
+        await follow_all(store)
         clock.advance(UNDECLARED_LIFETIME + LEEWAY)
         await sweep_all(store)
         after, size = await measure(store, url)

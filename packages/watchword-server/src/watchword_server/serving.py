@@ -18,7 +18,7 @@ from watchword.clock import Clock
 from watchword_server.accounts.results import AccountRefused
 from watchword_server.admin.console import console_routes
 from watchword_server.admin.lazy import LazyApplication
-from watchword_server.app import VERSION, Services, denylist_writer, open_services
+from watchword_server.app import VERSION, Services, deliveries, denylist_writer, open_services
 from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
@@ -120,7 +120,8 @@ class Serving:
         self._feed = services.feed
         await stack.enter_async_context(services.feed.following())
         sweeper = Sweeper(services.store, retention=self._settings.rotation.retention, metrics=services.metrics)
-        for work in (_tending(services), sweeper.run()):
+        follower, worker = deliveries(services)
+        for work in (_tending(services), sweeper.run(), follower.run(), worker.run()):
             stack.push_async_callback(_cancelled, asyncio.create_task(work))
         if (denylist := denylist_writer(services)) is not None:
             stack.push_async_callback(_cancelled, asyncio.create_task(denylist.run()))

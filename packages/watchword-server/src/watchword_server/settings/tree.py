@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from watchword_server.settings.deliveries import Outbox, Outgoing
 from watchword_server.settings.oauth import OAuth, Resource, described_resources, described_scopes
 from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
@@ -22,7 +23,6 @@ from watchword_server.settings.values import (
     Issuer,
     Networks,
     Origins,
-    OutgoingAllowed,
     Seconds,
     StoreUrl,
     Table,
@@ -217,17 +217,6 @@ class Denylist(Section):
     )
 
 
-class Outgoing(Section):
-    """What the server itself asks of others: documents of clients, and deliveries. Public addresses over https only."""
-
-    allow: OutgoingAllowed = _of(
-        (), "Networks and exact host names that may be asked although they are not public.", "CIDR or host"
-    )
-    ca_file: FilePath | None = _of(None, "Certificate authorities in PEM to trust beside the system's.", "path")
-    timeout: Seconds = _of(5, "A whole exchange, from the name to the last byte.", "seconds", gt=0, le=60)
-    max_bytes: int = _of(262_144, "Longest body of an answer.", "bytes", ge=1024, le=16 << 20)
-
-
 class Metrics(Section):
     """Prometheus metrics."""
 
@@ -297,6 +286,7 @@ class Settings(Section):
     cors: Cors = Field(default_factory=Cors)
     feed: Feed = Field(default_factory=Feed)
     denylist: Denylist = Field(default_factory=Denylist)
+    outbox: Outbox = Field(default_factory=Outbox)
     outgoing: Outgoing = Field(default_factory=Outgoing)
     metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)

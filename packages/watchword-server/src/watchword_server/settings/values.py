@@ -83,12 +83,16 @@ def _networks(value: object) -> object:
     return tuple(networks)
 
 
+_ALLOWED_HOST = re.compile(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+"""A name whose last label begins with a letter: never a number that could be an address."""
+
+
 def _outgoing_allowed(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
             ip_network(value)
         except ValueError:
-            if re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", value, re.ASCII) is None or value[-1].isdigit():
+            if _ALLOWED_HOST.fullmatch(value) is None:
                 raise ValueError(f"{value!r} is neither a network nor an exact host name in lower case") from None
     return values
 

@@ -21,10 +21,10 @@ class Outbox(Protocol):
         ...
 
     async def lease_deliveries(
-        self, lease: str, *, seconds: float, limit: int, resting: Sequence[str] = ()
+        self, lease: str, *, seconds: float, limit: int, per_destination: int, resting: Sequence[str] = ()
     ) -> Sequence[Delivery]:
-        """Take up to `limit` due deliveries, the longest due first, none of a destination in `resting`. Each is given to
-        exactly one caller until `seconds` have passed without `delivered`, `put_off` or `give_up`; then it is due again.
+        """Take up to `limit` due deliveries, the longest due first, at most so many a destination, and none of one in
+        `resting`. Each is given to exactly one caller until `seconds` have passed without `delivered`, `put_off` or `give_up`; then it is due again.
         """
         ...
 

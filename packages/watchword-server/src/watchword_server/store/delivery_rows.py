@@ -25,6 +25,8 @@ FROM revocation_news n ORDER BY n.position LIMIT
 
 LARGEST_PAYLOAD: Final = 65_536
 """Bytes of one delivery."""
+LOOKED_AT: Final = 1000
+"""Due deliveries among which a lease chooses."""
 LARGEST_ENQUEUE: Final = 10_000
 """Deliveries put in by one act."""
 

@@ -11,6 +11,7 @@ from typing import Final
 from watchword_server.store.delivery_records import Delivery, NewDelivery, News, OutboxFigures
 from watchword_server.store.delivery_rows import (
     DELIVERY_COLUMNS,
+    LOOKED_AT,
     NEWS,
     delivery_of,
     news_of,
@@ -23,8 +24,15 @@ from watchword_server.store.text import clean, integer, limited, storable
 # Rows that another worker is taking are skipped, so each goes to one caller and nobody waits.
 _LEASE: Final = f"""
 WITH t AS MATERIALIZED (SELECT watchword_now($1) AS now),
-due AS MATERIALIZED (
-    SELECT d.id FROM outbox d, t WHERE d.state = 'waiting' AND d.due_at <= t.now AND d.destination <> ALL ($4::text[])
+looked_at AS MATERIALIZED (
+    SELECT d.id, d.destination, d.due_at FROM outbox d, t
+    WHERE d.state = 'waiting' AND d.due_at <= t.now AND d.destination <> ALL ($4::text[])
+    ORDER BY d.due_at, d.id LIMIT {LOOKED_AT}
+), share AS MATERIALIZED (
+    SELECT id, row_number() OVER (PARTITION BY destination ORDER BY due_at, id) AS place FROM looked_at
+), due AS MATERIALIZED (
+    SELECT d.id FROM outbox d JOIN share USING (id), t
+    WHERE share.place <= $6 AND d.state = 'waiting' AND d.due_at <= t.now
     ORDER BY d.due_at, d.id LIMIT $5 FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE outbox o SET lease = $2, due_at = t.now + $3, attempts = o.attempts + 1 FROM due, t WHERE o.id = due.id
@@ -71,10 +79,11 @@ class PostgresOutbox(PostgresPool):
         return int(await self._value("SELECT watchword_enqueue($1, $2, $3, $4, $5, $6)", self._now(), *columns))
 
     async def lease_deliveries(
-        self, lease: str, *, seconds: float, limit: int, resting: Sequence[str] = ()
+        self, lease: str, *, seconds: float, limit: int, per_destination: int, resting: Sequence[str] = ()
     ) -> Sequence[Delivery]:
         """Take due ones."""
-        rows = await self._rows(_LEASE, self._now(), lease, float(seconds), list(resting), limited(limit))
+        most = (limited(limit), limited(per_destination))
+        rows = await self._rows(_LEASE, self._now(), lease, float(seconds), list(resting), *most)
         return sorted(map(delivery_of, rows), key=lambda one: one.id)
 
     async def delivered(self, delivery_id: int, lease: str) -> bool:

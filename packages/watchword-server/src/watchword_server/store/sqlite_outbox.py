@@ -13,6 +13,7 @@ from typing import Final
 from watchword_server.store.delivery_records import Delivery, NewDelivery, News, OutboxFigures
 from watchword_server.store.delivery_rows import (
     DELIVERY_COLUMNS,
+    LOOKED_AT,
     NEWS,
     delivery_of,
     news_of,
@@ -27,9 +28,10 @@ _PUT: Final = (
     "ON CONFLICT (kind, destination, dedupe) DO NOTHING"
 )
 _LEASE: Final = (
-    "UPDATE outbox AS o SET lease = ?1, due_at = ?2 + ?3, attempts = attempts + 1 WHERE id IN (SELECT id FROM outbox "
-    "WHERE state = 'waiting' AND due_at <= ?2 AND destination NOT IN (SELECT value FROM json_each(?4)) "
-    f"ORDER BY due_at, id LIMIT ?5) RETURNING {DELIVERY_COLUMNS.replace('o.', '')}"
+    "UPDATE outbox AS o SET lease = ?1, due_at = ?2 + ?3, attempts = attempts + 1 WHERE id IN (SELECT id FROM (SELECT id, "
+    "due_at, row_number() OVER (PARTITION BY destination ORDER BY due_at, id) AS place FROM (SELECT id, destination, due_at "
+    "FROM outbox WHERE state = 'waiting' AND due_at <= ?2 AND destination NOT IN (SELECT value FROM json_each(?4)) "
+    f"ORDER BY due_at, id LIMIT {LOOKED_AT})) WHERE place <= ?6 ORDER BY due_at, id LIMIT ?5) RETURNING {DELIVERY_COLUMNS.replace('o.', '')}"
 )
 _LIST: Final = f"SELECT {DELIVERY_COLUMNS} FROM outbox o WHERE o.state = ? AND o.id > ? ORDER BY o.id LIMIT ?"
 _HELD: Final = (
@@ -48,12 +50,12 @@ class SqliteOutbox(SqliteFile):
         return await self._write(lambda connection: _put(connection, self._now(), deliveries))
 
     async def lease_deliveries(
-        self, lease: str, *, seconds: float, limit: int, resting: Sequence[str] = ()
+        self, lease: str, *, seconds: float, limit: int, per_destination: int, resting: Sequence[str] = ()
     ) -> Sequence[Delivery]:
         """Take due ones. The writer's transaction is exclusive, so each goes to one caller."""
 
         def act(connection: sqlite3.Connection) -> list[Delivery]:
-            values = (lease, self._now(), seconds, json.dumps(list(resting)), limited(limit))
+            values = (lease, self._now(), seconds, json.dumps(list(resting)), limited(limit), limited(per_destination))
             return sorted(map(delivery_of, connection.execute(_LEASE, values).fetchall()), key=lambda one: one.id)
 
         return await self._write(act, whole=True)

@@ -91,6 +91,17 @@ class Metrics:
         self.denylist_failures = Counter(
             "watchword_denylist_failures", "Turns that could not write the denylist.", registry=self.registry
         )
+        self.deliveries = Counter(
+            "watchword_deliveries",
+            "Attempts to deliver from the outbox, by kind and outcome (delivered, failed, dead).",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.log_followed = Counter(
+            "watchword_log_followed",
+            "Entries of the revocation log that this process turned into deliveries.",
+            registry=self.registry,
+        )
         self.hashing = Gauge(
             "watchword_hashing",
             "Passwords at this moment, by state (waiting in the queue, running), and refused by a full queue ever.",
