@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from watchword.clock import EpochSeconds
 
-from watchword_server.store.records import Account, AccountView, FamilyView, Record
+from watchword_server.clients.entitlement import TokenForm
+from watchword_server.clients.metadata import Client
+from watchword_server.store.records import Account, FamilyView, Record
 from watchword_server.tokens.custom_claims import ClaimSource, CustomClaim
+from watchword_server.tokens.terms import AuthorizationTerms, decode_terms
 
 FIRST_PARTY: Final = "first-party"
 """The `client_id` of an application's own login form."""
@@ -62,6 +65,24 @@ class AccessTerms(Record, frozen=True):
     """End of the session; no access token outlives it."""
     confirmation: Mapping[str, str] | None = None
     """The `cnf` claim of a token bound to a key, such as ``{"jkt": …}`` (RFC 9449 §6.1)."""
+    acr: str | None = None
+    """None: the installation's, of tokens for which a person logged in."""
+    details: tuple[dict[str, Any], ...] = ()
+    """Authorization details granted (RFC 9396 §9.1)."""
+    userinfo: tuple[str, ...] = ()
+    """Names of claims that the token opens at /userinfo beside those of its scopes; never their values."""
+    form: TokenForm = TokenForm()
+
+
+class Snapshot(Protocol):
+    """An account as read for a decision, whatever the view it came in."""
+
+    @property
+    def account(self) -> Account: ...
+    @property
+    def rev(self) -> int: ...
+    @property
+    def read_at(self) -> EpochSeconds: ...
 
 
 class AccessClaims:
@@ -77,55 +98,102 @@ class AccessClaims:
         view: FamilyView,
         *,
         scope: tuple[str, ...] | None = None,
+        resource: tuple[str, ...] | None = None,
         confirmation: Mapping[str, str] | None = None,
+        form: TokenForm | None = None,
     ) -> AccessTerms:
-        """The terms of a refreshed token: the account's roles as they are now, the scope as it was granted or, with
-        `scope`, a part of it (RFC 6749 §6).
+        """The terms of a refreshed token: the account's roles as they are now, scope and resources as they were granted or,
+        with `scope` and `resource`, a part of them (RFC 6749 §6, RFC 8707 §2.2).
         """
         family = view.family
+        granted = decode_terms(family.terms)
         return self._terms(
-            view.account,
+            view,
             client_id=family.client_id,
             scope=family.scope if scope is None else scope,
             narrowed=scope is not None,
-            rev=view.rev,
-            now=view.read_at,
-            audience=family.resource or None,
+            audience=(family.resource if resource is None else resource) or None,
             sid=family.sid,
             auth_time=view.auth_time,
             amr=view.amr,
+            acr=view.acr,
             not_after=family.expires_at,
             confirmation=confirmation,
+            granted=granted,
+            form=form,
         )
 
     def terms_of_login(
         self,
-        view: AccountView,
+        view: Snapshot,
         *,
         sid: str,
         client_id: str,
         auth_time: EpochSeconds,
         amr: tuple[str, ...],
         not_after: EpochSeconds,
+        acr: str | None = None,
         scope: tuple[str, ...] = (),
         audience: str | tuple[str, ...] | None = None,
         confirmation: Mapping[str, str] | None = None,
+        granted: AuthorizationTerms | None = None,
+        form: TokenForm | None = None,
     ) -> AccessTerms:
         """The terms of the first token of a session; a first party's scope comes from the account's roles."""
         return self._terms(
-            view.account,
+            view,
             client_id=client_id,
             scope=scope,
             narrowed=False,
-            rev=view.rev,
-            now=view.read_at,
             audience=audience,
             sid=sid,
             auth_time=auth_time,
             amr=amr,
+            acr=acr,
             not_after=not_after,
             confirmation=confirmation,
+            granted=granted or AuthorizationTerms(),
+            form=form,
         )
+
+    def terms_of_client(
+        self,
+        client: Client,
+        *,
+        scope: tuple[str, ...],
+        resource: tuple[str, ...],
+        rev: int,
+        now: EpochSeconds,
+        confirmation: Mapping[str, str] | None = None,
+        form: TokenForm | None = None,
+    ) -> AccessTerms:
+        """The terms of a client's own token (RFC 6749 §4.4, RFC 9068 §2.2: `sub` is the client). A scope that a role brings
+        needs that role among the client's.
+        """
+        roles = client.settings.roles
+        return AccessTerms(
+            sub=client.client_id,
+            client_id=client.client_id,
+            scope=self.effective_scope(client.client_id, scope, roles),
+            rev=rev,
+            now=now,
+            audience=resource or None,
+            roles=roles,
+            permissions=tuple(sorted(self._rights(roles)[1])),
+            tenant=client.tenant,
+            confirmation=confirmation,
+            form=form or TokenForm(),
+        )
+
+    def may_target(self, granted: tuple[str, ...], scope: tuple[str, ...], asked: tuple[str, ...]) -> bool:
+        """Whether a part of what was granted is asked for (RFC 8707 §2.2). Without any resource it was the default audience;
+        with `openid`, a token for this server's own /userinfo may be asked for as well.
+        """
+        settings = self._settings
+        allowed = set(granted) or {settings.audience, settings.issuer}
+        if "openid" in scope:
+            allowed.add(settings.issuer)
+        return set(asked) <= allowed
 
     def effective_scope(self, client_id: str, scope: Iterable[str], roles: tuple[str, ...]) -> tuple[str, ...]:
         """The part of a granted scope that these roles still carry, sorted.
@@ -142,7 +210,8 @@ class AccessClaims:
         """The claims set (RFC 9068 §2.2), times in whole seconds."""
         settings = self._settings
         issued_at = int(terms.now)
-        expires_at = issued_at + settings.lifetime
+        lifetime = settings.lifetime if terms.form.lifetime is None else terms.form.lifetime
+        expires_at = issued_at + lifetime
         if terms.not_after is not None and expires_at > terms.not_after:
             expires_at = max(int(terms.not_after), issued_at + 1)
         claims: dict[str, Any] = {
@@ -161,8 +230,9 @@ class AccessClaims:
             claims["sid"] = terms.sid
         if terms.auth_time is not None:
             claims["auth_time"] = int(terms.auth_time)
-            if settings.acr is not None:
-                claims["acr"] = settings.acr
+            acr = settings.acr if terms.acr is None else terms.acr
+            if acr is not None:
+                claims["acr"] = acr
         if terms.amr:
             claims["amr"] = terms.amr
         if terms.roles:
@@ -173,26 +243,32 @@ class AccessClaims:
             claims["tenant"] = terms.tenant
         if terms.confirmation is not None:
             claims["cnf"] = dict(terms.confirmation)
+        if terms.details:
+            claims["authorization_details"] = terms.details
+        if terms.userinfo:
+            claims["userinfo"] = terms.userinfo
         if settings.custom:
             _add_custom(claims, terms, settings.custom)
         return claims
 
     def _terms(
         self,
-        account: Account,
+        view: Snapshot,
         *,
         client_id: str,
         scope: tuple[str, ...],
         narrowed: bool,
-        rev: int,
-        now: EpochSeconds,
         audience: str | tuple[str, ...] | None,
         sid: str,
         auth_time: EpochSeconds,
         amr: tuple[str, ...],
+        acr: str | None,
         not_after: EpochSeconds,
         confirmation: Mapping[str, str] | None,
+        granted: AuthorizationTerms,
+        form: TokenForm | None,
     ) -> AccessTerms:
+        account = view.account
         effective = self.effective_scope(client_id, scope, account.roles)
         if narrowed:
             effective = tuple(one for one in effective if one in scope)
@@ -201,17 +277,21 @@ class AccessClaims:
             sub=account.id,
             client_id=client_id,
             scope=effective,
-            rev=rev,
-            now=now,
+            rev=view.rev,
+            now=view.read_at,
             audience=audience,
             sid=sid,
             auth_time=auth_time,
             amr=amr,
+            acr=acr,
             roles=account.roles,
             permissions=tuple(sorted(permissions)),
             tenant=account.tenant,
             not_after=not_after,
             confirmation=confirmation,
+            details=granted.details,
+            userinfo=granted.userinfo_claims if "openid" in effective else (),
+            form=form or TokenForm(),
         )
 
     def _rights_of(self, roles: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:

@@ -20,7 +20,11 @@ _MAX_TEMPLATE: Final = 1024
 _MAX_CLAIMS: Final = 32
 _REGISTERED: Final = {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "auth_time", "acr", "amr"}
 _EXTENDED: Final = {"azp", "nonce", "roles", "groups", "entitlements", "status", "cnf", "act", "may_act", "events"}
-_OURS: Final = _REGISTERED | _EXTENDED | {"sid", "rev", "permissions", "tenant", "typ", "alg", "kid"}
+_OURS: Final = (
+    _REGISTERED
+    | _EXTENDED
+    | {"authorization_details", "userinfo", "sid", "rev", "permissions", "tenant", "typ", "alg", "kid"}
+)
 _NAMES: Final = {
     "name",
     "given_name",

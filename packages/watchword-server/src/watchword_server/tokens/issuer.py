@@ -1,24 +1,28 @@
-"""Issuing access tokens: terms become claims, claims become JSON, JSON is signed (RFC 9068 §2).
+"""Issuing access tokens: terms become claims, claims become JSON, JSON is signed (RFC 9068 §2) or kept for introspection.
 
-Decides neither what a token says (claims.py) nor with which key it is signed (the key ring).
+Decides neither what a token says (claims.py) nor with which key it is signed (the key ring), and records nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from watchword.clock import EpochSeconds
 from watchword.jose import base64url
 from watchword.jose.jws import Signer
 
+from watchword_server.store.authorization_records import NewOpaqueToken
 from watchword_server.store.records import Record
 from watchword_server.tokens.claims import AccessClaims, AccessTerms
 
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
 """RFC 9068 §2.1: the header's `typ`, so that no other JWT passes for an access token."""
+OPAQUE_PREFIX: Final = "wo_"
 _JTI_BYTES: Final = 16
+_OPAQUE_BYTES: Final = 32
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,13 +36,15 @@ class SignerSource(Protocol):
 
 
 class IssuedToken(Record, frozen=True):
-    """A signed access token and what its answer says of it."""
+    """An access token and what its answer says of it."""
 
     text: str
     jti: str
     expires_in: int
     """Seconds from the snapshot it was issued from."""
     expires_at: EpochSeconds
+    record: NewOpaqueToken | None = None
+    """Of an opaque token: what its holder has to record before it is handed out."""
 
     def __repr__(self) -> str:
         """Without the token, of which a log may show five characters."""
@@ -61,12 +67,37 @@ class AccessTokenIssuer:
         return self._claims
 
     def issue(self, terms: AccessTerms) -> IssuedToken:
-        """Make and sign an access token with a `jti` of 128 unpredictable bits.
+        """Make an access token with a `jti` of 128 unpredictable bits, in the form that the terms ask for.
 
         Does not record anything: a token from a view that has been cut off since dies by its `rev`.
         """
         jti = base64url.encode(self._random_bytes(_JTI_BYTES))
         claims = self._claims.claims(terms, jti)
+        if terms.form.opaque:
+            return self._opaque(terms, claims, jti)
         text = self._signers.signer(ACCESS_TOKEN_TYP).sign(_encode(claims))
         expires_at = claims["exp"]
         return IssuedToken(text=text, jti=jti, expires_in=expires_at - claims["iat"], expires_at=expires_at)
+
+    def _opaque(self, terms: AccessTerms, claims: dict[str, Any], jti: str) -> IssuedToken:
+        text = OPAQUE_PREFIX + base64url.encode(self._random_bytes(_OPAQUE_BYTES))
+        expires_at = claims["exp"]
+        record = NewOpaqueToken(
+            digest=opaque_digest(text),
+            jti=jti,
+            client_id=terms.client_id,
+            account_id=terms.sub if terms.sid is not None else None,
+            sid=terms.sid,
+            tenant=terms.tenant,
+            rev=terms.rev,
+            claims=_encode(claims),
+            expires_at=expires_at,
+        )
+        return IssuedToken(
+            text=text, jti=jti, expires_in=expires_at - claims["iat"], expires_at=expires_at, record=record
+        )
+
+
+def opaque_digest(text: str) -> bytes:
+    """Under what an opaque token is kept: SHA-256, since 256 bits of chance need nothing slower."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

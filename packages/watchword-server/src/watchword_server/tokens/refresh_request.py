@@ -5,9 +5,10 @@ Decides nothing; rotation.py walks with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from watchword_server.clients.entitlement import TokenForm
 from watchword_server.store.records import AuditEvent, Family, NewNotice, Origin, Record
 from watchword_server.tokens.refresh import Rules
 
@@ -30,6 +31,10 @@ class RefreshRequest(Record, frozen=True):
     """Thumbprint of the key, certificate or confidential client whose possession this very request has shown."""
     scope: tuple[str, ...] | None = None
     """A part of the granted scope (RFC 6749 §6); None: all of it."""
+    resource: tuple[str, ...] | None = None
+    """A part of the granted resources (RFC 8707 §2.2); None: all of them."""
+    form_for: Callable[[tuple[str, ...]], TokenForm] | None = None
+    """How access tokens for these resources are made; None: as signed tokens of the usual lifetime."""
     confirmation: Mapping[str, str] | None = None
     """The `cnf` of the access token, for a token bound to a key."""
     rules: Rules | None = None

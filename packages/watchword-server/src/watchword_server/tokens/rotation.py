@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from watchword.clock import EpochSeconds
 from watchword.jose import base64url
 
+from watchword_server.store.authorization_records import NewOpaqueToken
 from watchword_server.store.port import Families, StoreUnavailable
 from watchword_server.store.records import (
     Delivery,
@@ -78,6 +79,8 @@ class Refreshed(Record, frozen=True):
     odd: OddRepeat | None
     view: FamilyView
     """What was decided on; the generation in it is that before an advance."""
+    opaque: NewOpaqueToken | None = None
+    """Of an opaque access token: what is to be recorded before it is handed out."""
 
     def __repr__(self) -> str:
         """Without the tokens."""
@@ -134,6 +137,7 @@ class Rotation:
         sender_key: str | None,
         delivery: Delivery,
         device_kind: str,
+        terms: bytes = b"",
     ) -> NewRefreshFamily:
         """A family about to be recorded with its session, and its first refresh token.
 
@@ -154,6 +158,7 @@ class Rotation:
             device_kind=device_kind,
             idle_expires_at=min(now + self._idle, expires_at),
             expires_at=expires_at,
+            terms=terms,
         )
         text = refresh_token.mint(secret, key_id=key_id, family_id=family.id, salt=family.salt, generation=0)
         return NewRefreshFamily(family=family, refresh_token=text)
@@ -194,9 +199,18 @@ class Rotation:
             return await self._refuse(view, request, token, fate.reason)
         if request.scope is not None and not set(request.scope) <= set(family.scope):
             return Refused(reason=Reason.SCOPE_EXCEEDED, view=view)
-        # Signed before anything is written: a signer that fails must not leave a family moved on and nobody told.
         claims = self._issuer.claims
-        terms = claims.terms_of_refresh(view, scope=request.scope, confirmation=request.confirmation)
+        if request.resource is not None and not claims.may_target(family.resource, family.scope, request.resource):
+            return Refused(reason=Reason.RESOURCE_EXCEEDED, view=view)
+        # Signed before anything is written: a signer that fails must not leave a family moved on and nobody told.
+        targets = family.resource if request.resource is None else request.resource
+        terms = claims.terms_of_refresh(
+            view,
+            scope=request.scope,
+            resource=request.resource,
+            confirmation=request.confirmation,
+            form=None if request.form_for is None else request.form_for(targets),
+        )
         granted = _granted(view, fate, self._issuer.issue(terms), terms.scope, secret)
         return granted if await self._swap(view, request, fate) else None
 
@@ -283,4 +297,5 @@ def _granted(
         scope=scope,
         odd=fate.odd if isinstance(fate, Repeat) else None,
         view=view,
+        opaque=issued.record,
     )

@@ -46,6 +46,21 @@ class AuthorizationTerms(msgspec.Struct, frozen=True, kw_only=True, omit_default
         """As JSON."""
         return _encode(self)
 
+    @property
+    def userinfo_claims(self) -> tuple[str, ...]:
+        """Names of the claims asked for one by one at /userinfo (OpenID Connect Core §5.5.1)."""
+        return _asked(self.claims, "userinfo")
+
+    @property
+    def id_token_claims(self) -> tuple[str, ...]:
+        """Names of the claims asked for one by one in the ID token."""
+        return _asked(self.claims, "id_token")
+
+
+def _asked(claims: dict[str, Any] | None, place: str) -> tuple[str, ...]:
+    members = (claims or {}).get(place)
+    return tuple(sorted(members)) if isinstance(members, dict) else ()
+
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AuthorizationTerms).decode
