@@ -23,7 +23,7 @@ _MAX_LENGTH: Final = 2**63 - 1
 _Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Instant: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_MAX_INSTANT)]
 _Names: TypeAlias = Annotated[tuple[_Text, ...], msgspec.Meta(max_length=32)]
-_Method: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[A-Z]{1,16}$")]
+_Method: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{1,16}\Z")]
 
 Query: TypeAlias = Literal["all", "none"] | _Names
 """Which parameters are bound: every one, those named, or none."""

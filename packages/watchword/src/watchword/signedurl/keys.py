@@ -66,9 +66,9 @@ class KeyRing:
         self._source: UrlKeySource | None = None
         if isinstance(keys, Key):
             self._table = KeyTable([keys])
-        elif callable(current := getattr(keys, "current", None)) and not isinstance(keys, type):
+        elif callable(getattr(keys, "current", None)) and not isinstance(keys, type):
             self._source = keys  # type: ignore[assignment]
-            self._table = KeyTable((), current())
+            self._table = KeyTable((), KeySet())
             self._table = self.table()
         elif isinstance(keys, Iterable):
             self._table = KeyTable(keys)

@@ -57,13 +57,13 @@ class MemorySingleUse:
     def spend(self, name: str, until: EpochSeconds) -> bool:
         """As `SingleUse.spend`. Raises: MemoryError when it is full of what must not be forgotten."""
         with self._lock:
+            if name in self._until:
+                return False
             if len(self._until) >= self._max_entries:
                 now = self._clock.now()
                 self._until = {known: end for known, end in self._until.items() if end > now}
                 if len(self._until) >= self._max_entries:
                     raise MemoryError("too many signed URLs of single use are alive")
-            if name in self._until:
-                return False
             self._until[name] = until
             return True
 
