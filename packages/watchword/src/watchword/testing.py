@@ -17,6 +17,7 @@ from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 from watchword.transport import Request, Response, TransportError
 from watchword.verify.answer import MEDIA_TYPE, TYP
+from watchword.verify.dpop import access_token_hash
 from watchword.verify.policy import MAX_LEEWAY_SECONDS
 from watchword.verify.revocation import Axis, CutOff, RevocationView
 from watchword.verify.verifier import SyncVerifier, Verifier
@@ -75,6 +76,40 @@ class FakeTransport:
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A `Response` of JSON; names of ``headers`` in lower case."""
     return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value))
+
+
+class FakeDpopKey:
+    """The key of a client that makes DPoP proofs (RFC 9449 §4.2)."""
+
+    def __init__(self, algorithm: str = "ES256", *, clock: Clock = system_clock) -> None:
+        """Make a new key. ``clock`` is best the issuer's."""
+        self.key: Key = Key.generate(algorithm)
+        self.jkt: str = self.key.thumbprint()
+        """What tokens are bound to: ``issuer.token(cnf={"jkt": key.jkt})``."""
+        self._clock = clock
+        self._jti = 0
+
+    def proof(
+        self, method: str, url: str, access_token: str | None = None, *, nonce: str | None = None, **claims: Any
+    ) -> str:
+        """A proof for one request; further ``claims`` are added, replace others, or remove them if None."""
+        self._jti += 1
+        members = {
+            "jti": f"proof-{self._jti}-{self.jkt}",
+            "htm": method,
+            "htu": url,
+            "iat": int(self._clock.now()),
+            "ath": None if access_token is None else access_token_hash(access_token),
+            "nonce": nonce,
+            **claims,
+        }
+        signer = Signer(self.key, typ="dpop+jwt", header={"jwk": self.key.public_jwk()})
+        return signer.sign(msgspec.json.encode({name: value for name, value in members.items() if value is not None}))
+
+    def headers(self, method: str, url: str, access_token: str, *, nonce: str | None = None) -> dict[str, str]:
+        """``Authorization`` and ``DPoP`` for one request to a protected resource (RFC 9449 §7.1)."""
+        proof = self.proof(method, url, access_token, nonce=nonce)
+        return {"Authorization": f"DPoP {access_token}", "DPoP": proof}
 
 
 class FakeIssuer:

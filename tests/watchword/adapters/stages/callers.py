@@ -101,7 +101,8 @@ class WsgiCaller:
         if values:
             environ["HTTP_AUTHORIZATION"] = b",".join(values).decode("latin-1")
         for name, value in headers:
-            environ["HTTP_" + name.decode().upper().replace("-", "_")] = value.decode("latin-1")
+            key = "HTTP_" + name.decode().upper().replace("-", "_")
+            environ[key] = ",".join(filter(None, [environ.get(key), value.decode("latin-1")]))
         begun = []
 
         def start_response(status, headers, exc_info=None):

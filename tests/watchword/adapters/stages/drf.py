@@ -10,7 +10,7 @@ from django.urls import path  # isort: skip
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from watchword.adapters.drf import BearerAuthentication, require
+from watchword.adapters.drf import BearerAuthentication, exception_handler, require
 
 
 def view(asked):
@@ -18,6 +18,7 @@ def view(asked):
         authentication_classes = (BearerAuthentication,)
         permission_classes = () if "optional" in asked else (require(**asked),)
         renderer_classes = (JSONRenderer,)
+        get_exception_handler = staticmethod(lambda: exception_handler)
 
         def get(self, request):
             return Response({"sub": request.auth and request.auth.sub})

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias, Unpack
 
 from watchword.adapters.bearer import SUBPROTOCOL, Refused, offered_token
+from watchword.adapters.client_certificate import thumbprint_in
 from watchword.adapters.gate import Admitted, AnyVerifier, Gate, Presented, body_of, headers_of
 from watchword.adapters.open_streams import until_revoked
 from watchword.adapters.requirement import Asked, Requirement
@@ -107,10 +108,12 @@ def presented_by(scope: Scope) -> Presented:
                 protocols.append(value.decode("latin-1"))
             case b"host":
                 host = value.decode("latin-1")
+    certificate = thumbprint_in(scope) if scope.get("extensions") else None
     if not dpop:
-        return Presented(authorization, protocols)
+        return Presented(authorization, protocols, certificate=certificate)
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-    return Presented(authorization, protocols, dpop, scope.get("method", "GET"), f"{_scheme(scope)}://{host}{path}")
+    url = f"{_scheme(scope)}://{host}{path}"
+    return Presented(authorization, protocols, dpop, scope.get("method", "GET"), url, certificate)
 
 
 def accepted_subprotocol(scope: Scope) -> str | None:

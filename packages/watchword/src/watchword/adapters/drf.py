@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from rest_framework import views
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from watchword.adapters.bearer import Refused
 from watchword.adapters.django.conf import gate
@@ -18,7 +20,7 @@ from watchword.adapters.django.requests import admit, user_of
 from watchword.adapters.requirement import PERHAPS_A_TOKEN, Asked, Requirement
 from watchword.verify.access_token import AccessToken
 
-__all__ = ["BearerAuthentication", "RequestRefused", "TokenRequired", "require"]
+__all__ = ["BearerAuthentication", "RequestRefused", "TokenRequired", "exception_handler", "require"]
 
 
 class RequestRefused(APIException):
@@ -30,6 +32,19 @@ class RequestRefused(APIException):
         # What REST framework's exception handler makes headers of.
         self.auth_header = refused.headers.get("WWW-Authenticate")
         self.wait = int(refused.headers.get("Retry-After", 0))
+        self.dpop_nonce = refused.headers.get("DPoP-Nonce")
+        """Goes into the answer by `exception_handler`."""
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's own, which knows no header but those two, and ``DPoP-Nonce``; needed only with nonces::
+
+    "EXCEPTION_HANDLER": "watchword.adapters.drf.exception_handler",
+    """
+    response: Response | None = views.exception_handler(error, context)
+    if response is not None and isinstance(error, RequestRefused) and error.dpop_nonce is not None:
+        response["DPoP-Nonce"] = error.dpop_nonce
+    return response
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -4,7 +4,8 @@ Holds no rules; everything is asked of ``bearer`` and the verifier. Annotations 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from functools import lru_cache
+from typing import Annotated, Final, Unpack, cast
 
 from fastapi import Security
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
@@ -13,17 +14,17 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
-from watchword.adapters.bearer import AsyncVerifier, Bearer, Refused
+from watchword.adapters.asgi import presented_by
+from watchword.adapters.bearer import Refused
+from watchword.adapters.gate import AnyVerifier, Gate
+from watchword.adapters.requirement import Asked, Requirement
 from watchword.adapters.starlette import (
     accepted_subprotocol,
-    credential_headers,
     refuse,
     until_revoked,
     websocket_until_revoked,
 )
 from watchword.verify.access_token import AccessToken
-from watchword.verify.check import check_privileges
-from watchword.verify.errors import TokenRejected
 from watchword.verify.staleness import WhenStale
 
 __all__ = ["BearerAuth", "accepted_subprotocol", "until_revoked", "websocket_until_revoked"]
@@ -45,7 +46,7 @@ class BearerAuth(SecurityBase):
 
     def __init__(
         self,
-        verifier: AsyncVerifier,
+        verifier: AnyVerifier,
         *,
         realm: str | None = None,
         resource_metadata: str | None = None,
@@ -66,9 +67,14 @@ class BearerAuth(SecurityBase):
         self.optional: _OptionalBearerAuth = _OptionalBearerAuth(self)
         """The same for routes that are open to all: None without credentials. Bad credentials are refused all the same,
         and so are good ones without the scopes named."""
-        self._verifier = verifier
-        self._bearer = Bearer(realm, resource_metadata, max_staleness, when_stale)
-        self._bearer.announce(verifier)
+        self._gate = Gate(
+            verifier,
+            realm=realm,
+            resource_metadata=resource_metadata,
+            max_staleness=max_staleness,
+            when_stale=when_stale,
+            waits=False,
+        )
         self._siblings: dict[tuple[float, WhenStale | None], BearerAuth] = {}
 
     def within(self, max_staleness: float, when_stale: WhenStale | None = None) -> "BearerAuth":
@@ -79,9 +85,9 @@ class BearerAuth(SecurityBase):
         sibling = self._siblings.get((max_staleness, when_stale))
         if sibling is None:
             sibling = self._siblings[max_staleness, when_stale] = BearerAuth(
-                self._verifier,
-                realm=self._bearer.realm,
-                resource_metadata=self._bearer.resource_metadata,
+                self._gate.verifier,
+                realm=self._gate.bearer.realm,
+                resource_metadata=self._gate.bearer.resource_metadata,
                 scheme_name=self.scheme_name,
                 description=self.model.description or _DESCRIPTION,
                 max_staleness=max_staleness,
@@ -91,19 +97,30 @@ class BearerAuth(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken:
         """Verify the token of a request or WebSocket. Raises: HTTPException or WebSocketException."""
+        return cast("AccessToken", await self._admit(connection, _requirement(tuple(security_scopes.scopes))))
+
+    async def present(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken | None:
+        """As calling it, but None if the request carries no credentials."""
+        return await self._admit(connection, _requirement(tuple(security_scopes.scopes), optional=True))
+
+    async def _admit(self, connection: HTTPConnection, requirement: Requirement) -> AccessToken | None:
         try:
-            raw = self._bearer.credentials(*credential_headers(connection))
-            return await self._bearer.authenticate(self._verifier, raw, scopes=security_scopes.scopes)
+            return (await self._gate.admit(presented_by(connection.scope), requirement)).token
         except Refused as refused:
             refuse(connection, refused)
 
-    async def present(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> AccessToken | None:
-        """As calling it, but None if the request carries no bearer credentials."""
-        try:
-            raw = self._bearer.credentials(*credential_headers(connection))
-        except Refused as refused:
-            refuse(connection, refused)
-        return None if raw is None else await self(connection, security_scopes)
+    def requires(self, **asked: Unpack[Asked]) -> Callable[..., Awaitable[AccessToken]]:
+        """A dependency that asks more of the token: ``Depends(auth.requires(permissions=["orders:refund"]))``.
+
+        ``tenants``, and a login of some ``acr_values`` or at most ``max_age`` seconds ago (RFC 9470), as `Requirement`
+        says. It stands on this one, as `roles` does; a fresher view is asked for by `within`.
+
+        Raises: TypeError or ValueError for what cannot be asked.
+        """
+        requirement = Requirement(**asked)
+        if requirement.asks_freshly or requirement == Requirement():
+            raise ValueError("name what the token must have; a fresher view is asked for by within()")
+        return self._guard(lambda token: self._gate.check(token, requirement))
 
     def roles(self, *roles: str) -> Callable[..., Awaitable[AccessToken]]:
         """A dependency that requires all of these roles: ``Depends(auth.roles("admin"))``.
@@ -111,27 +128,36 @@ class BearerAuth(SecurityBase):
         It stands on this one, so an override of ``auth`` holds for it as well; the roles are looked at even then.
         """
         _require_some(roles)
-        return self._roles_guard(lambda token: check_privileges(token, (), roles))
+        requirement = Requirement(roles=roles)
+        return self._guard(lambda token: self._gate.check(token, requirement))
 
     def any_role(self, *roles: str) -> Callable[..., Awaitable[AccessToken]]:
         """A dependency that requires at least one of these roles; otherwise as `roles`."""
         _require_some(roles)
 
+        requirement = Requirement(roles=roles)
+
         def check(token: AccessToken) -> None:
             if not set(roles).intersection(token.roles):
-                check_privileges(token, (), roles)
+                self._gate.check(token, requirement)
 
-        return self._roles_guard(check)
+        return self._guard(check)
 
-    def _roles_guard(self, check: Callable[[AccessToken], None]) -> Callable[..., Awaitable[AccessToken]]:
-        async def role_guard(connection: HTTPConnection, token: Annotated[AccessToken, Security(self)]) -> AccessToken:
+    def _guard(self, check: Callable[[AccessToken], None]) -> Callable[..., Awaitable[AccessToken]]:
+        async def guard(connection: HTTPConnection, token: Annotated[AccessToken, Security(self)]) -> AccessToken:
             try:
                 check(token)
-            except TokenRejected as error:
-                refuse(connection, self._bearer.refused(error))
+            except Refused as refused:
+                refuse(connection, refused)
             return token
 
-        return role_guard
+        return guard
+
+
+@lru_cache(maxsize=1024)
+def _requirement(scopes: tuple[str, ...], *, optional: bool = False) -> Requirement:
+    """Of the scopes on the way to a route, which are the same for each request."""
+    return Requirement(scopes=scopes, optional=optional)
 
 
 def _require_some(roles: tuple[str, ...]) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, Unpack, cast
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError, BaseUser
 from starlette.concurrency import run_in_threadpool
@@ -22,12 +21,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from watchword.adapters.bearer import SUBPROTOCOL, AsyncVerifier, Bearer, Refused, offered_token
+from watchword.adapters.asgi import presented_by
+from watchword.adapters.bearer import SUBPROTOCOL, Refused, offered_token
+from watchword.adapters.gate import Admitted, AnyVerifier, Gate
 from watchword.adapters.open_streams import WatchingVerifier, until_revoked
-from watchword.oauth.scope import is_scope_token
+from watchword.adapters.requirement import PERHAPS_A_TOKEN, Asked, Requirement
 from watchword.verify.access_token import AccessToken
-from watchword.verify.check import check_privileges
-from watchword.verify.errors import TokenRejected
 from watchword.verify.staleness import WhenStale
 from watchword.verify.watch import TokenEnded
 
@@ -85,7 +84,7 @@ class CredentialsRefused(AuthenticationError):  # noqa: N818 - an answer, not a 
 
 
 class BearerBackend(AuthenticationBackend):
-    """Authenticates requests and WebSockets by bearer token.
+    """Authenticates requests and WebSockets by bearer token, bound ones included.
 
     Without credentials a request goes on as nobody; with bad ones it is answered at once, on public routes too, as
     Starlette does it. ``request.auth.scopes`` holds ``authenticated`` and the token's scopes, for Starlette's
@@ -94,7 +93,7 @@ class BearerBackend(AuthenticationBackend):
 
     def __init__(
         self,
-        verifier: AsyncVerifier,
+        verifier: AnyVerifier,
         *,
         realm: str | None = None,
         resource_metadata: str | None = None,
@@ -106,9 +105,14 @@ class BearerBackend(AuthenticationBackend):
         ``realm`` and ``resource_metadata`` (a URL, RFC 9728) go into challenges; ``max_staleness`` and ``when_stale``
         to `Verifier.verify`.
         """
-        self._verifier = verifier
-        self._bearer = Bearer(realm, resource_metadata, max_staleness, when_stale)
-        self._bearer.announce(verifier)
+        self._gate = Gate(
+            verifier,
+            realm=realm,
+            resource_metadata=resource_metadata,
+            max_staleness=max_staleness,
+            when_stale=when_stale,
+            waits=False,
+        )
 
     def middleware(self) -> Middleware:
         """What to put into ``Starlette(middleware=[...])``: this backend with its error answer."""
@@ -117,53 +121,36 @@ class BearerBackend(AuthenticationBackend):
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, TokenUser] | None:
         """As Starlette asks for it. Raises: CredentialsRefused."""
         try:
-            raw = self._bearer.credentials(*credential_headers(conn))
-            if raw is None:
-                return None
-            token = await self._bearer.authenticate(self._verifier, raw)
+            token = (await self._gate.admit(presented_by(conn.scope), PERHAPS_A_TOKEN)).token
         except Refused as refused:
             raise CredentialsRefused(refused) from refused
+        if token is None:
+            return None
         return AuthCredentials(["authenticated", *sorted(token.scope)]), TokenUser(token)
 
-    def require(
-        self,
-        *,
-        scopes: Collection[str] = (),
-        roles: Collection[str] = (),
-        max_staleness: float | None = None,
-        when_stale: WhenStale | None = None,
-    ) -> Callable[[_Endpoint], _Endpoint]:
-        """Guard an endpoint, sync or async, HTTP or WebSocket: it needs a token with all these scopes and roles.
+    def require(self, **asked: Unpack[Asked]) -> Callable[[_Endpoint], _Endpoint]:
+        """Guard an endpoint, sync or async, HTTP or WebSocket: it needs a token that has all of this; see `Requirement`.
 
         ``max_staleness`` and ``when_stale`` ask for more than the backend does; what the backend refuses never comes
-        here. Answers 401 and 403 as RFC 6750 §3.1 says. Needs the `middleware`.
+        here. Answers 401 and 403 as RFC 6750 §3.1 and RFC 9470 §3 say. Needs the `middleware`.
 
         Raises: TypeError for one string; ValueError for a scope that no token can have, or a bound that cannot be kept.
         """
-        if isinstance(scopes, str) or isinstance(roles, str):
-            raise TypeError("scopes and roles are collections of names, not one string")
-        # Copied: an iterator would be used up by the first request, and let every other one pass.
-        scopes, roles = tuple(scopes), tuple(roles)
-        if not all(map(is_scope_token, scopes)):
-            raise ValueError("scopes must be scope tokens (RFC 6749 §3.3)")
-        again = None
-        if max_staleness is not None or when_stale is not None:
-            again = replace(self._bearer, max_staleness=max_staleness, when_stale=when_stale)
-            again.announce(self._verifier)
+        requirement = self._gate.announce(Requirement(**asked))
 
-        def check(conn: HTTPConnection) -> None:
-            if not isinstance(conn.user, TokenUser):
-                refuse(conn, self._bearer.missing())
+        def check(conn: HTTPConnection) -> AccessToken:
+            token = conn.user.token if isinstance(conn.user, TokenUser) else None
             try:
-                check_privileges(conn.user.token, scopes, roles)
-            except TokenRejected as error:
-                refuse(conn, self._bearer.refused(error))
+                self._gate.check(token, requirement)
+            except Refused as refused:
+                refuse(conn, refused)
+            return cast("AccessToken", token)
 
-        async def check_freshly(conn: HTTPConnection, bearer: Bearer) -> None:
-            check(conn)
+        async def check_freshly(conn: HTTPConnection) -> None:
+            before = Admitted(check(conn), self._gate.verifier)
             try:
                 # Verified once more: to ask for the age alone would come after the look-up, and vouch for too much.
-                await bearer.authenticate(self._verifier, bearer.credentials(*credential_headers(conn)))
+                await self._gate.admit(presented_by(conn.scope), requirement, before)
             except Refused as refused:
                 refuse(conn, refused)
 
@@ -173,10 +160,10 @@ class BearerBackend(AuthenticationBackend):
             @functools.wraps(endpoint)
             async def guarded_async(*args: Any, **kwargs: Any) -> Any:
                 conn = _connection(args, kwargs)
-                if again is None:
-                    check(conn)
+                if requirement.asks_freshly:
+                    await check_freshly(conn)
                 else:
-                    await check_freshly(conn, again)
+                    check(conn)
                 if is_async:
                     return await endpoint(*args, **kwargs)
                 return await run_in_threadpool(endpoint, *args, **kwargs)
@@ -186,7 +173,7 @@ class BearerBackend(AuthenticationBackend):
                 check(_connection(args, kwargs))
                 return endpoint(*args, **kwargs)
 
-            return cast("_Endpoint", guarded_async if is_async or again is not None else guarded)
+            return cast("_Endpoint", guarded_async if is_async or requirement.asks_freshly else guarded)
 
         return guard
 

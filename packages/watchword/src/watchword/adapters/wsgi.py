@@ -12,6 +12,7 @@ from urllib.parse import quote
 from wsgiref.util import request_uri
 
 from watchword.adapters.bearer import Refused
+from watchword.adapters.client_certificate import thumbprint_of
 from watchword.adapters.gate import Admitted, AnyVerifier, Gate, Presented, body_of, headers_of
 from watchword.adapters.requirement import Asked, Requirement
 from watchword.verify.access_token import AccessToken
@@ -70,9 +71,12 @@ def token_of(environ: Environ) -> AccessToken:
 def presented_by(environ: Environ) -> Presented:
     """What a request presents. Servers join headers that come twice by a comma, which no credential holds."""
     authorization = [environ["HTTP_AUTHORIZATION"]] if "HTTP_AUTHORIZATION" in environ else []
+    # No header: those are HTTP_…; servers that end TLS set it, and `WsgiClientCertificates`.
+    certificate = thumbprint_of(environ["SSL_CLIENT_CERT"]) if environ.get("SSL_CLIENT_CERT") else None
     if "HTTP_DPOP" not in environ:
-        return Presented(authorization)
-    return Presented(authorization, (), [environ["HTTP_DPOP"]], environ["REQUEST_METHOD"], _url(environ))
+        return Presented(authorization, certificate=certificate)
+    proofs = [environ["HTTP_DPOP"]]
+    return Presented(authorization, (), proofs, environ["REQUEST_METHOD"], _url(environ), certificate)
 
 
 def _url(environ: Environ) -> str:

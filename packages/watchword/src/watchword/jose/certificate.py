@@ -74,9 +74,12 @@ def certificate_der(text: str | bytes) -> bytes:
     elif len(raw) > 1 and raw[:1] == raw[-1:] == b":":
         raw = raw[1:-1]
     try:
-        return a2b_base64(b"".join(raw.split()), strict_mode=True)
+        der = a2b_base64(b"".join(raw.split()), strict_mode=True)
     except _BinasciiError:
-        raise JoseError(Reason.MALFORMED, "not a certificate in PEM or base64") from None
+        der = b""
+    if der[:1] != b"\x30":
+        raise JoseError(Reason.MALFORMED, "not a certificate in PEM or base64")
+    return der
 
 
 def read_certificate(der: bytes) -> Certificate:
