@@ -2,6 +2,7 @@
 
 import pytest
 from story import PASSWORD, SAFARI, bearer
+from watchword_server.store.delivery_records import NewDelivery
 
 ADMIN = "root@example.test"
 
@@ -22,7 +23,7 @@ async def test_an_ordinary_account_is_403_and_a_stranger_401(server):
     async with server.browser() as client:
         await server.register(client)
         tokens = await server.login(client)
-        for path in ("/accounts", "/sessions", "/cut-offs", "/verifiers", "/keys", "/audit"):
+        for path in ("/accounts", "/sessions", "/cut-offs", "/verifiers", "/keys", "/audit", "/outbox"):
             stranger = await client.get(f"/admin/api{path}")
             assert stranger.status_code == 401
             assert stranger.headers["www-authenticate"] == "Bearer"
@@ -230,3 +231,24 @@ async def test_an_administrator_cannot_lock_themself_out(server, admin):
         assert answer.status_code == 409
         assert answer.json()["code"] == "own_account"
     assert (await admin.get("/admin/api/keys")).status_code == 200
+
+
+async def test_dead_letters_are_shown_without_their_content_retried_and_dropped(server, admin):
+    store = server.services.store
+    for number in range(2):
+        await store.enqueue([NewDelivery(kind="mail", destination="ada", payload=b"secret", dedupe=str(number))])
+    for one in await store.lease_deliveries("w", seconds=60, limit=9, per_destination=9):
+        await store.give_up(one.id, "w", error="410")
+    shown = await admin.get("/admin/api/outbox")
+    assert "secret" not in shown.text
+    first, second = shown.json()["deliveries"]
+    assert (first["state"], first["last_error"], first["due_at"]) == ("dead", "410", None)
+    assert (shown.json()["dead"], shown.json()["waiting"]) == (2, 0)
+    assert (await admin.post(f"/admin/api/outbox/{first['id']}/retry")).status_code == 204
+    assert (await admin.post(f"/admin/api/outbox/{first['id']}/retry")).status_code == 404
+    assert (await admin.delete(f"/admin/api/outbox/{second['id']}")).status_code == 204
+    assert (await admin.delete(f"/admin/api/outbox/{second['id']}")).json()["code"] == "delivery_unknown"
+    waiting = (await admin.get("/admin/api/outbox", params={"state": "waiting"})).json()
+    assert [one["id"] for one in waiting["deliveries"]] == [first["id"]]
+    for wrong in ("0", "-1", "x", "9" * 30):
+        assert (await admin.post(f"/admin/api/outbox/{wrong}/retry")).status_code == 422

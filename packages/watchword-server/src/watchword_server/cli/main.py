@@ -20,6 +20,7 @@ from watchword_server.cli import (
     doctor,
     keys,
     migrate,
+    outbox,
     serve,
     sessions,
     tokens,
@@ -81,6 +82,7 @@ app.add_typer(sessions.app, name="sessions")
 app.add_typer(keys.app, name="keys")
 app.add_typer(cutoffs.app, name="cutoffs")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(audit.app, name="audit")
 
 
