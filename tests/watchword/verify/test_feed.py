@@ -290,3 +290,113 @@ def test_settings_that_cannot_keep_the_promise_are_refused(settings):
 def test_bytes_give_a_batch_or_a_feed_error(raw):
     with pytest.raises(FeedError):
         parse_batch(raw)
+
+
+def test_a_credential_that_is_renewed_is_asked_for_before_every_question(issuer, clock):
+    issuer.feed_token = "first"
+    given = ["first"]
+    feed = follow(issuer.transport, clock, token=lambda: given[0])
+    feed.step()
+    assert feed.error is None
+    issuer.feed_token = "second"
+    feed.step()
+    assert feed.error == "feed answered 401"
+    given[0] = "second"
+    feed.step()
+    assert feed.error is None
+
+
+def test_a_credential_may_come_from_a_coroutine(issuer, clock):
+    issuer.feed_token = "awaited"
+
+    async def provide():
+        return "awaited"
+
+    feed = follow(issuer.transport, clock, token=provide)
+    feed.step()
+    assert feed.error is None
+
+
+@pytest.mark.parametrize(
+    "given", ["", "two words", "line\r\nX-Other: 1", "ünïcode", "x" * 8193, None, b"bytes", 7, RuntimeError("s3cret")]
+)
+def test_no_question_leaves_without_a_sound_credential_and_none_is_told(issuer, clock, given):
+    def provide():
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    feed = follow(issuer.transport, clock, token=provide)
+    feed.step()
+    assert issuer.transport.asked == []
+    assert (
+        feed.error == f"no credential for the feed: {'RuntimeError' if isinstance(given, Exception) else 'ValueError'}"
+    )
+    assert not feed.freshness.known
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Other: 1"])
+def test_a_fixed_credential_that_no_header_can_hold_is_refused_without_being_told(token):
+    with pytest.raises(ValueError, match="visible characters") as refused:
+        Revocations(token=token)
+    assert token == "" or token not in str(refused.value)
+
+
+class Revocable:
+    jti, sid, sub, client_id, kid, rev = "j", "s9", "ada", "web", "k", 0
+
+    def __init__(self, tenant):
+        self.tenant = tenant
+
+
+def test_a_view_of_one_tenant_lets_in_no_other_tenant_s_tokens(clock):
+    pages = [page(tenant="acme")]
+    feed = follow(FakeTransport({URL: lambda _: json_response(pages.pop(0))}), clock)
+    version = feed.view.version
+    feed.step()
+    assert feed.freshness.known
+    assert feed.view.version > version, "tokens seen before are looked up again"
+    assert feed.view.kills(Revocable("acme")) is None
+    assert feed.view.kills(Revocable("other")) == "tenant"
+    assert feed.view.kills(Revocable(None)) == "tenant"
+
+
+def test_a_view_that_becomes_another_tenant_s_is_read_from_the_start_before_it_is_relied_upon(clock):
+    answers = [
+        page(tenant="acme"),
+        page(cursor="e.2.c", entries=[], snapshot=False),  # of every tenant, from where acme's part was read to
+        page(cursor="e.2.c", entries=[entry(), entry(position=2, value="s9")], more=True),
+        page(cursor="e.3.c", entries=[], snapshot=False),
+    ]
+    asked = []
+
+    def answer(request):
+        asked.append("cursor" in request.url)
+        if len(asked) == 4:
+            assert feed.view.tenant == "acme", "the wider view is whole only after its last page"
+            clock.advance(5)
+        return json_response(answers.pop(0))
+
+    feed = follow(FakeTransport({URL: answer}), clock)
+    feed.step()
+    clock.advance(5)
+    feed.step()
+    assert asked == [False, True, False, True]
+    assert feed.view.tenant is None
+    assert feed.freshness.age() == 5
+    assert feed.view.kills(Revocable("other")) == "session"
+
+
+@pytest.mark.parametrize("tenant", ["", 7, "x" * 1025])
+def test_a_page_for_no_tenant_that_could_be_is_refused(clock, tenant):
+    feed = follow(FakeTransport({URL: lambda _: json_response(page(tenant=tenant))}), clock)
+    feed.step()
+    assert feed.error == "answer is not a page of cut-offs"
+
+
+def test_who_watches_over_a_token_hears_when_the_view_becomes_another_tenant_s(clock):
+    feed = follow(FakeTransport({URL: lambda _: json_response(page(tenant="acme"))}), clock)
+    heard = []
+    feed.view.listen(heard.append)
+    feed.step()
+    assert any(one.axis == "everything" for told in heard for one in told)

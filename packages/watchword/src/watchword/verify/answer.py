@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,7 @@ MAX_ANSWER_BYTES: Final = 4_194_304
 """Octets of one page, signed and encoded; a thousand entries of the longest names are fewer."""
 
 _CURSOR: Final = re.compile(r"[\x21-\x7e]{1,512}")
+_Tenant: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 _ALGORITHMS: Final = frozenset(DEFAULT_ALGORITHMS)
 
 
@@ -39,20 +40,24 @@ class UnknownFeedKey(ForgedAnswer):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """One page of the feed. ``snapshot``: it starts from the beginning, and is merged all the same."""
+    """One page of the feed. ``snapshot``: it starts from the beginning, and is merged all the same. ``tenant``: the only
+    one whose tokens it tells everything about; None: it tells everything.
+    """
 
     cursor: str
     entries: tuple[CutOff, ...]
     more: bool
     snapshot: bool = False
+    tenant: _Tenant | None = None
 
 
 class PushedBatch(msgspec.Struct, frozen=True, rename={"since": "from"}):
-    """What the feed pushed. ``since``: the cursor it follows upon."""
+    """What the feed pushed. ``since``: the cursor it follows upon; ``tenant`` as in `Batch`."""
 
     cursor: str
     entries: tuple[CutOff, ...]
     since: str | None
+    tenant: _Tenant | None = None
 
 
 class _Signed(msgspec.Struct, frozen=True, rename={"since": "from"}):

@@ -62,7 +62,6 @@ class Feed:
             clock=clock, max_entries=settings.max_entries, grace=max(_GRACE_SECONDS, 2 * leeway)
         )
         self.freshness: Freshness = Freshness(clock, settings.max_staleness)
-        self.background: Background = Background("watchword-revocations", self.step, after_fork=self.freshness.doubt)
         self.error: str | None = None
         """Why the last poll failed; None if it did not."""
         self.polled: bool = False
@@ -80,7 +79,11 @@ class Feed:
             keys=keys if settings.signed else None,
             token_keys=token_keys,
         )
+        self.background: Background = Background(
+            "watchword-revocations", self.step, after_fork=_all_of(self.freshness.doubt, self.questions.after_fork)
+        )
         self._cursor: str | None = None
+        self._tenant: str | None = None
         self._bound = settings.max_staleness
         self._failures = 0
         self._round_trip = 0.0
@@ -193,6 +196,12 @@ class Feed:
             asked = self.freshness.instant()
             batch = self._ask(held)
             held = 0.0
+            if batch.tenant != self._tenant:
+                self._tenant = batch.tenant
+                if self._cursor is not None:
+                    # Another credential: what was read up to here was another part of the log. From the start, then.
+                    self._cursor = None
+                    continue
             if not self.view.apply(batch.entries):
                 raise FeedError("view of revocations is full")
             stuck = batch.more and batch.cursor == self._cursor
@@ -203,10 +212,18 @@ class Feed:
                 newest = max([newest, *(entry.position for entry in batch.entries)])
             if not batch.more:
                 # Every page before this one was read to its end, and this one was read after it was asked for.
+                self._confine(self._tenant)
                 self.freshness.confirm(asked)
                 self.renewals += 1
                 return newest
         raise FeedError("feed does not come to an end")
+
+    def _confine(self, tenant: str | None) -> None:
+        if tenant != self.view.tenant:
+            self.view.confine(tenant)
+            _log.info(
+                "revocation feed: %s", "of every tenant" if tenant is None else "of one tenant, others are refused"
+            )
 
     def _ask(self, held: float) -> Batch:
         timeout = min(self.settings.timeout, max(1.0, self._bound))
@@ -228,6 +245,16 @@ class Feed:
         # The stream's thread does not know the feed, or nothing would ever end a verifier that was forgotten.
         weakref.finalize(self, push.close).atexit = False
         return push
+
+
+def _all_of(*acts: Callable[[], None]) -> Callable[[], None]:
+    """One act out of several; none of them may know the feed, which must end when everybody has forgotten it."""
+
+    def act() -> None:
+        for one in acts:
+            one()
+
+    return act
 
 
 def _chance() -> float:

@@ -6,22 +6,31 @@ Holds settings only, checked once when made; ``feed`` and ``push`` act on them.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from watchword.jose.jwk import KeySet
 from watchword.verify.naming import check_name
 from watchword.verify.revocation import DEFAULT_MAX_ENTRIES
 from watchword.verify.staleness import WhenStale, check_when_stale
 
+TokenProvider: TypeAlias = Callable[[], str | Awaitable[str]]
+"""Gives the feed's credential of the moment."""
+
 LEAST_STALENESS: float = 0.1
 """Seconds; less could not be kept over any network."""
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
     """How a verifier learns what was revoked.
 
-    ``url`` defaults to ``/revocations`` at the issuer; ``token`` is the feed's credential. A view older than
+    ``url`` defaults to ``/revocations`` at the issuer; ``token`` is the feed's credential, or a function that gives the
+    one of the moment (say, an access token by client credentials). It is called for every question, in a thread of the
+    feed's, so it keeps a token for as long as that is good; a coroutine runs on an event loop of its own. A view older than
     ``max_staleness`` seconds, or full at ``max_entries``, is not relied upon: ``when_stale`` says whether tokens are
     then refused (503), accepted (which is logged and counted), put to the verifier's introspector, or judged by a
     function of token and age. Both can be said per call, too.
@@ -36,7 +45,7 @@ class Revocations:
     """
 
     url: str | None = None
-    token: str | None = field(default=None, repr=False)
+    token: str | TokenProvider | None = field(default=None, repr=False)
     poll_interval: float = 1.0
     max_staleness: float = 120.0
     when_stale: WhenStale = "refuse"
@@ -51,6 +60,8 @@ class Revocations:
     def __post_init__(self) -> None:
         check_staleness(self.max_staleness)
         check_when_stale(self.when_stale)
+        if isinstance(self.token, str):
+            check_token(self.token)
         if self.name is not None:
             check_name(self.name)
         if not 0 < self.poll_interval <= self.max_staleness / 2:
@@ -61,6 +72,13 @@ class Revocations:
             raise ValueError("give keys or keys_uri, not both")
         if not self.signed and (self.keys is not None or self.keys_uri is not None):
             raise ValueError("keys are of no use with signed=False")
+
+
+def check_token(token: object) -> str:
+    """Check a credential: text that can stand in a header. Returns: it. Raises: ValueError, without the credential."""
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise ValueError("the feed's token must be 1 to 8192 visible characters of ASCII")
+    return token
 
 
 def check_staleness(seconds: float) -> float:

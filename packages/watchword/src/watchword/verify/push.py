@@ -123,8 +123,8 @@ class Push:
         self._interrupt()
 
     def _follow_stream(self, cursor: str) -> None:
-        url = f"{self._url}{'&' if '?' in self._url else '?'}cursor={quote(cursor, safe='')}"
         headers = {**self._headers(), "Accept": MEDIA_TYPE}
+        url = f"{self._url}{'&' if '?' in self._url else '?'}cursor={quote(cursor, safe='')}"
         request = Request(url, headers=headers, timeout=self._timeout, max_bytes=MAX_ANSWER_BYTES)
         with self._transport.stream(request, idle=IDLE_SECONDS) as stream:
             self._check(stream)
@@ -158,6 +158,8 @@ class Push:
         except ForgedAnswer:
             self.forged += 1
             raise
+        if batch.tenant != self._view.tenant:
+            raise FeedError("pushed batch is for verifiers of another tenant")
         self._view.apply(batch.entries)
         gap = batch.since != self.cursor
         self.cursor = batch.cursor

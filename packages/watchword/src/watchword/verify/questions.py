@@ -5,9 +5,12 @@ Decides neither when to ask nor what becomes of the answer (``feed``).
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
+import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -17,6 +20,7 @@ from watchword.transport import Request, Transport
 from watchword.verify import answer
 from watchword.verify.answer import Batch, FeedError, ForgedAnswer, PushedBatch, UnknownFeedKey, parse_batch
 from watchword.verify.errors import KeysUnavailable
+from watchword.verify.feed_settings import TokenProvider, check_token
 from watchword.verify.keys import KeySource, RemoteKeys
 from watchword.verify.naming import Label
 
@@ -39,7 +43,7 @@ class Questions:
         *,
         issuer: str,
         url: str,
-        token: str | None,
+        token: str | TokenProvider | None,
         timeout: float,
         label: Label,
         keys: KeySource | None,
@@ -52,8 +56,8 @@ class Questions:
             "Accept": f"{answer.MEDIA_TYPE}, application/json",
             "Cache-Control": "no-cache",
         }
-        if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._token = token
+        self._asking_for_token = threading.Lock()
         self._label = label
         self._transport = transport
         self._issuer = issuer
@@ -63,8 +67,15 @@ class Questions:
         self._distrusted: tuple[KeySet | None, frozenset[str]] = (None, frozenset())
 
     def headers(self) -> dict[str, str]:
-        """The headers of a question asked now."""
-        return {**self._headers, **self._label.headers()}
+        """The headers of a question asked now. Raises: FeedError if there is no credential to ask with."""
+        headers = {**self._headers, **self._label.headers()}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._credential(self._token)}"
+        return headers
+
+    def after_fork(self) -> None:
+        """In the child: forget a lock that another thread held."""
+        self._asking_for_token = threading.Lock()
 
     def ask(self, cursor: str | None, *, held: float, timeout: float) -> Batch:
         """Ask for the page after ``cursor``; ``held``: seconds to have the question held until there is news.
@@ -117,6 +128,17 @@ class Questions:
         if isinstance(self._keys, RemoteKeys):
             self._keys.background.stop()
 
+    def _credential(self, token: str | TokenProvider) -> str:
+        if isinstance(token, str):
+            return token
+        try:
+            with self._asking_for_token:  # questions and streams have threads of their own
+                given = token()
+                return check_token(asyncio.run(_awaited(given)) if inspect.isawaitable(given) else given)
+        except Exception as error:  # noqa: BLE001 - whatever it was, there is nothing to ask with
+            # Its name alone: the message may hold a secret.
+            raise FeedError(f"no credential for the feed: {type(error).__name__}") from None
+
     def _with_keys(self, read: Callable[[KeySet], _Read]) -> _Read:
         """Read with the feed's keys; once more with newer ones if they might help."""
         source = self._keys
@@ -140,3 +162,7 @@ class Questions:
         if keys is not self._distrusted[0]:
             self._distrusted = (keys, frozenset(key.thumbprint() for key in keys or ()))
         return self._distrusted[1]
+
+
+async def _awaited(given: Awaitable[str]) -> str:
+    return await given

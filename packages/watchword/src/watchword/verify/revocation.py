@@ -137,6 +137,8 @@ class RevocationView:
         """Grows with every change that could kill a token; never goes back."""
         self.full: bool = False
         """Whether cut-offs had to be left out for want of room. Then the view must not be trusted."""
+        self.tenant: str | None = None
+        """The only tenant whose tokens this view tells everything about; tokens of others count as cut off."""
         _views.add(self)
 
     def __len__(self) -> int:
@@ -184,6 +186,16 @@ class RevocationView:
                 news.append(entry)
         return complete
 
+    def confine(self, tenant: str | None) -> None:
+        """Be a view of that tenant's cut-offs alone, of all with None; every token is then looked up again."""
+        with self._writing:
+            self.tenant = tenant
+            self.version += 1
+        # As if everything were cut off: whoever watches over a token looks whether it is that one's.
+        told = (CutOff(0, "everything", "", 0.0),)
+        for listener in self._listeners:
+            listener(told)
+
     def prune(self) -> int:
         """Forget cut-offs that have nothing left to kill. Returns: how many."""
         now_slot = self._clock.monotonic() / _SLOT_SECONDS
@@ -223,6 +235,8 @@ class RevocationView:
 
     def kills(self, token: Revocable) -> Axis | None:
         """Whether the token is cut off. Returns: by which axis, or None. Does not look at the age of the view."""
+        if self.tenant is not None and token.tenant != self.tenant:
+            return "tenant"  # nobody would tell if it were revoked
         if token.jti in self._tokens:
             return "token"
         if token.sid in self._sessions:
