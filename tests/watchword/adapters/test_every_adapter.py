@@ -118,6 +118,47 @@ async def test_a_token_that_does_not_suffice_is_told_what_would(api, issuer):
         assert (answer.status, answer.challenge) == (403, f'{wanting}role that is required here"')
 
 
+async def test_permissions_and_tenants_are_asked_for_exactly(api, issuer):
+    both = ["orders:read", "orders:refund"]
+    async with api() as service:
+        for permissions in ([], ["orders:read"], ["orders:*", "orders"], ["ORDERS:READ", "orders:refund"]):
+            token = issuer.token(permissions=permissions, scope=" ".join(both), roles=both)
+            answer = await service.ask("/orders", f"Bearer {token}")
+            assert answer.status == 403
+            assert answer.challenge.endswith('"the access token lacks a permission that is required here"')
+        assert (await service.ask("/orders", f"Bearer {issuer.token(permissions=both)}")).json == {"sub": "ada"}
+        for tenant in (None, "", "acm", "acme-lab", "Acme", "acme "):
+            answer = await service.ask("/acme", f"Bearer {issuer.token(tenant=tenant)}")
+            assert answer.status in {401, 403}
+        assert answer.challenge.endswith('error_description="the access token belongs to another tenant"')
+        assert (await service.ask("/acme", f"Bearer {issuer.token(tenant='acme-labs')}")).json == {"sub": "ada"}
+
+
+@pytest.mark.rfc("9470 §3")
+async def test_a_login_too_weak_or_too_old_is_told_what_login_would_do(api, issuer):
+    now = int(issuer.clock.now())
+    before = (
+        'Bearer error="insufficient_user_authentication", '
+        'error_description="a stronger or more recent login is required here", '
+    )
+    stronger, newer = 'acr_values="urn:mfa urn:passkey"', 'max_age="300"'
+    weak = [
+        ({}, f"{stronger}, {newer}"),
+        ({"acr": "urn:mfa"}, newer),
+        ({"auth_time": now}, stronger),
+        ({"acr": "urn:password", "auth_time": now}, stronger),
+        ({"acr": "urn:MFA", "auth_time": now}, stronger),
+        ({"acr": "urn:mfa", "auth_time": now - 301}, newer),
+        ({"acr": "urn:password", "auth_time": now - 301}, f"{stronger}, {newer}"),
+    ]
+    async with api() as service:
+        for claims, wanted in weak:
+            answer = await service.ask("/transfers", f"Bearer {issuer.token(**claims)}")
+            assert (answer.status, answer.challenge) == (401, before + wanted), claims
+        good = issuer.token(acr="urn:passkey", auth_time=now - 299)
+        assert (await service.ask("/transfers", f"Bearer {good}")).json == {"sub": "ada"}
+
+
 @pytest.mark.rfc("9728 §5.1")
 async def test_the_realm_and_where_to_learn_more_stand_in_every_challenge(api, issuer):
     async with api(realm="api", resource_metadata=METADATA) as service:

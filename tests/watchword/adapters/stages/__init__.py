@@ -1,7 +1,7 @@
 """The same small service, made with each framework: every stage has the routes below, and answers alike.
 
-/profile asks for any token, /reports for the scope reports:read, /admin for the role admin, /posts for a token or none.
-Each answers JSON with ``sub``.
+/profile asks for any token, /reports for the scope reports:read, /admin for the role admin, /posts for a token or none,
+/orders for two permissions, /acme for one of two tenants, /transfers for a strong and recent login. Each answers JSON with ``sub``.
 """
 
 from importlib import import_module

@@ -10,6 +10,9 @@ ROUTES = {
     "/reports": {"scopes": ["reports:read"]},
     "/admin": {"roles": ["admin"]},
     "/posts": {"optional": True},
+    "/orders": {"permissions": ["orders:read", "orders:refund"]},
+    "/acme": {"tenants": ["acme", "acme-labs"]},
+    "/transfers": {"acr_values": ["urn:mfa", "urn:passkey"], "max_age": 300},
 }
 
 

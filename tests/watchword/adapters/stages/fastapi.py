@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI, Security
 from watchword import AccessToken
 from watchword.adapters.fastapi import BearerAuth
 
-from .callers import AsgiCaller
+from .callers import ROUTES, AsgiCaller
 
 
 @asynccontextmanager
@@ -30,5 +30,11 @@ async def stage(issuer, verifier, auth):
     @app.get("/posts")
     async def posts(token: Annotated[AccessToken | None, Depends(auth.optional)]):
         return {"sub": token and token.sub}
+
+    for path in ("/orders", "/acme", "/transfers"):
+
+        @app.get(path)
+        async def asking(token: Annotated[AccessToken, Depends(auth.requires(**ROUTES[path]))]):
+            return {"sub": token.sub}
 
     yield AsgiCaller(app)
