@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from watchword_server.settings.deliveries import Outbox, Outgoing
 from watchword_server.settings.oauth import OAuth, Resource, described_resources, described_scopes
+from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
 from watchword_server.settings.values import (
@@ -290,6 +291,7 @@ class Settings(Section):
     outgoing: Outgoing = Field(default_factory=Outgoing)
     metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)
+    pages: Pages = Field(default_factory=Pages)
     playground: Playground = Field(default_factory=Playground)
     admin: Admin = Field(default_factory=Admin)
 

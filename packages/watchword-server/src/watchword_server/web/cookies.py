@@ -1,4 +1,4 @@
-"""The server's two cookies: names, attributes, setting, clearing, and reading exactly one.
+"""The server's cookies: names, attributes, setting, clearing, and reading exactly one.
 
 Knows nothing of what is in them.
 """
@@ -75,3 +75,8 @@ def refresh_cookie(*, secure: bool) -> Cookie:
 def sso_cookie(*, secure: bool) -> Cookie:
     """Single sign-on at the server's own pages. ``secure``: settings.secure_cookies."""
     return Cookie("__Host-watchword-sso" if secure else "watchword-sso", "/", "Lax", secure)
+
+
+def flow_cookie(*, secure: bool) -> Cookie:
+    """What ties the pages of one flow to one browser; says nothing of who is signed in. ``secure``: as above."""
+    return Cookie("__Host-watchword-flow" if secure else "watchword-flow", "/", "Lax", secure)

@@ -33,7 +33,7 @@ _PATTERNS = (
     (re.compile(r"(?<![A-Za-z0-9])(w[a-z]{1,3}_)[A-Za-z0-9_\-~.+/=]{6,}"), rf"\1{REDACTED}"),
     (re.compile(r"\$argon2(?:id|i|d)\$[^\s\"']+"), REDACTED),
     (re.compile(r"\b(Bearer|Basic|DPoP|Digest|Negotiate)(\s+)[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE), rf"\1\2{REDACTED}"),
-    (re.compile(r"((?:__Secure-|__Host-)?watchword-(?:refresh|sso)=)[^;\s\"',]+"), rf"\1{REDACTED}"),
+    (re.compile(r"((?:__Secure-|__Host-)?watchword-(?:refresh|sso|flow)=)[^;\s\"',]+"), rf"\1{REDACTED}"),
     (re.compile(r"\b((?:set-)?cookie|authorization|dpop)(\"?'?\s*[:=,]\s*b?\"?'?)[^\r\n\"']+", re.IGNORECASE), rf"\1\2{REDACTED}"),
     # The password in the authority of a URL.
     (re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+@"), rf"\1{REDACTED}@"),

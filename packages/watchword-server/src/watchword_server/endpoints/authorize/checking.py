@@ -1,0 +1,90 @@
+"""From parameters to a request that may be answered: client found, pushed request fetched, destination proven, judged.
+
+Decides nothing about people. Done anew at every step, so that a client disabled or changed meanwhile is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
+
+from watchword_server.clients.metadata import Client
+from watchword_server.endpoints.authorize.parameters import PUSHED, Destination, Parameters, destination
+from watchword_server.endpoints.authorize.request import AuthorizationRequest, read_request
+from watchword_server.endpoints.authorize.services import AuthorizeServices
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that may be answered."""
+
+    request: AuthorizationRequest
+    pushed: bytes | None
+    """Digest of the pushed request it came by, which is good for one answer."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A request whose client is to be told why not."""
+
+    destination: Destination
+    error: OAuthError
+    pushed: bytes | None
+
+
+class Checker:
+    """Reads requests for one installation."""
+
+    def __init__(self, services: AuthorizeServices) -> None:
+        self._services = services
+
+    async def check(self, parameters: Parameters) -> Checked | Refusal:
+        """The request, or why it is refused.
+
+        Raises OAuthError for what must not leave this server: no proven client and redirect URI (RFC 6749 §4.1.2.1).
+        """
+        client = await self._client(parameters)
+        pushed = None
+        if (parameters.get("request_uri") or "").startswith(PUSHED):
+            pushed = digest_of(parameters.get("request_uri") or "")
+            parameters = await self._pushed(pushed, client)
+        where = destination(parameters, client)
+        try:
+            request = self.judge(parameters, client, where, pushed=pushed is not None)
+        except OAuthError as error:
+            return Refusal(destination=where, error=error, pushed=pushed)
+        return Checked(request=request, pushed=pushed)
+
+    def judge(
+        self, parameters: Parameters, client: Client, where: Destination, *, pushed: bool
+    ) -> AuthorizationRequest:
+        """As request.read_request, with the subject of the hint. Raises OAuthError."""
+        hint = parameters.get("id_token_hint")
+        hinted = None
+        if hint is not None:
+            hinted = self._services.hinted_subject(hint, client)
+            if hinted is None:
+                raise OAuthError(ErrorCode.INVALID_REQUEST, "id_token_hint is not an ID token for this client")
+        return read_request(parameters, client, where, self._services.entitlements, hinted=hinted, pushed=pushed)
+
+    async def _client(self, parameters: Parameters) -> Client:
+        client_id = parameters.visible("client_id")
+        if client_id is None:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, "client_id is missing")
+        client = await self._services.clients.find(client_id)
+        if client is None:
+            raise OAuthError(ErrorCode.INVALID_CLIENT, "client_id is not known here")
+        return client
+
+    async def _pushed(self, digest: bytes, client: Client) -> Parameters:
+        """RFC 9126 §4: what was pushed is the request; whatever else is in the query is not."""
+        held = await self._services.state.pushed_request(digest)
+        if held is None or held.used or held.client_id != client.client_id:
+            raise OAuthError(ErrorCode.INVALID_REQUEST_URI, "request_uri is unknown, used or no longer good")
+        return msgspec.json.decode(held.request, type=Parameters)
+
+
+def digest_of(text: str) -> bytes:
+    """What the store keeps of a code or of the name of a pushed request: both have 256 unpredictable bits."""
+    return hashlib.sha256(text.encode()).digest()

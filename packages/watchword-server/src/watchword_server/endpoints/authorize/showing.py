@@ -1,0 +1,150 @@
+"""The pages of the authorization endpoint, filled: who asks, who is signed in, what is asked for, in words.
+
+Decides nothing; whatever a client or a stranger wrote is shown as text, short and printable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from watchword_server.clients.metadata import Client
+from watchword_server.endpoints.authorize.next_step import Consent
+from watchword_server.endpoints.authorize.redirection import shown_host
+from watchword_server.endpoints.authorize.request import AuthorizationRequest
+from watchword_server.endpoints.authorize.services import AuthorizeServices
+from watchword_server.endpoints.authorize.visit import Visit, Visits
+from watchword_server.pages.rendering import posting_back, shown_name
+from watchword_server.store.authorization_records import SignOnView
+from watchword_server.store.records import Account
+from watchword_server.web.ticket import renewed
+
+_UNVERIFIED = frozenset({"dynamic", "metadata_document"})
+"""Clients that nobody here has looked at: they say themselves what they are called."""
+
+
+class Showing:
+    """Fills pages."""
+
+    def __init__(self, services: AuthorizeServices, visits: Visits) -> None:
+        self._services = services
+        self._visits = visits
+
+    def login(
+        self,
+        visit: Visit,
+        request: AuthorizationRequest,
+        known: SignOnView | None = None,
+        *,
+        register: bool = False,
+        identifier: str = "",
+        problem: str | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The login page. ``known``: who is signed in and has to show it once more; ``problem``: what went wrong."""
+        if register and self._services.registration_open:
+            return self.register(visit, request)
+        hinted = known.account.email if known is not None else request.login_hint or ""
+        return self._show(
+            "login",
+            visit,
+            request,
+            status=status,
+            headers=headers,
+            again=known is not None,
+            identifier=identifier or hinted,
+            problem_text=problem,
+            registration_open=self._services.registration_open,
+        )
+
+    def register(
+        self,
+        visit: Visit,
+        request: AuthorizationRequest,
+        *,
+        email: str = "",
+        problem: str | None = None,
+        faults: Mapping[str, str] | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The page on which an account is made. ``faults``: what is wrong with each field."""
+        return self._show(
+            "register",
+            visit,
+            request,
+            status=status,
+            headers=headers,
+            email=email,
+            problem_text=problem,
+            faults=faults or {},
+            shortest_password=self._services.shortest_password,
+        )
+
+    def select(self, visit: Visit, request: AuthorizationRequest, view: SignOnView) -> Response:
+        """The page on which a person says as who to go on."""
+        account = view.account
+        return self._show("select_account", visit, request, account=account_name(account), account_id=account.id)
+
+    def consent(self, visit: Visit, request: AuthorizationRequest, view: SignOnView, consent: Consent) -> Response:
+        """The page on which a person allows it or not."""
+        words, translated = self._services.entitlements.words, self._services.pages.translate(visit.language)
+        client = request.client
+        scopes = [{"words": translated(words(one)), "new": one in consent.new} for one in consent.scope]
+        return self._show(
+            "consent",
+            visit,
+            request,
+            shown=consent.scope,
+            account=account_name(view.account),
+            account_id=view.account.id,
+            unverified=client.source in _UNVERIFIED,
+            scopes=scopes,
+            all_new=consent.new == consent.scope,
+            resources=[self._services.entitlements.resource_name(one) for one in request.resource],
+            host=shown_host(request.destination.redirect_uri),
+            policy_uri=_link(client.metadata.policy_uri),
+            tos_uri=_link(client.metadata.tos_uri),
+        )
+
+    def _show(
+        self,
+        template: str,
+        visit: Visit,
+        request: AuthorizationRequest,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        shown: tuple[str, ...] | None = None,
+        **context: Any,
+    ) -> Response:
+        ticket = renewed(visit.ticket, self._services.clock.now(), shown=shown)
+        response = self._services.pages.show(
+            template,
+            visit.language,
+            status=status,
+            posts_to=posting_back(request.destination.redirect_uri),
+            headers=headers,
+            client=client_name(request.client),
+            ticket=self._visits.seal(visit, ticket),
+            **context,
+        )
+        return visit.carrying(response)
+
+
+def client_name(client: Client) -> str:
+    """What people are told the client is called."""
+    return shown_name(client.name)
+
+
+def account_name(account: Account) -> str:
+    """What people are told they are signed in as."""
+    return shown_name(account.email)
+
+
+def _link(uri: str | None) -> str | None:
+    """A link that a client wants to be shown; https alone, since javascript: would run here."""
+    return uri if uri is not None and uri.startswith("https://") else None
