@@ -5,9 +5,10 @@ Holds only re-exports; reads no request of a framework (``watchword.adapters`` d
 
 from __future__ import annotations
 
+from watchword.signedurl.binding import Bindings, Session
 from watchword.signedurl.caveats import Caveats, Query, UrlRequest
 from watchword.signedurl.errors import UrlReason, UrlRejected
-from watchword.signedurl.signed_url import CutOffs, Session, SignedUrl, SignedUrls
+from watchword.signedurl.signed_url import CutOffs, SignedUrl, SignedUrls
 from watchword.signedurl.single_use import (
     AsyncSingleUse,
     AsyncValkeySingleUse,
@@ -21,6 +22,7 @@ from watchword.signedurl.single_use import (
 __all__ = [
     "AsyncSingleUse",
     "AsyncValkeySingleUse",
+    "Bindings",
     "Caveats",
     "CutOffs",
     "MemorySingleUse",

@@ -5,17 +5,20 @@ Makes none and stores none. A URL names its key and no algorithm, so there is no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hmac import compare_digest
 from typing import Final, Protocol, TypeAlias
 
 from watchword.jose import base64url
 from watchword.jose.errors import JoseError
+from watchword.jose.jws import Signer
 from watchword.jose.key import Key
 from watchword.jose.key_set import KeySet
 from watchword.signedurl.grammar import KEY_ID
 
 _ALGORITHMS: Final = ("HS256", "Ed25519")
+PLAYBACK_TYPE: Final = "playback+jwt"
+"""``typ`` of the JWT of players."""
 
 Check: TypeAlias = Callable[[str, bytes], bool]
 """``check(signature, message)``: True for the right signature in its one spelling. Raises nothing."""
@@ -36,7 +39,7 @@ UrlKeys: TypeAlias = Key | Iterable[Key] | UrlKeySource
 class KeyTable:
     """Keys made ready: what checks each of them, and what signs."""
 
-    __slots__ = ("checks", "kid", "of", "signing")
+    __slots__ = ("checks", "jwt", "keys", "kid", "of", "signing")
 
     def __init__(self, keys: Iterable[Key], of: KeySet | None = None) -> None:
         """Make keys ready. Raises: ValueError for none, a kid that cannot stand in a URL or stands twice, a wrong type."""
@@ -45,7 +48,10 @@ class KeyTable:
         self.checks: dict[str, Check] = {}
         self.kid = ""
         self.signing: Callable[[bytes], str] | None = None
-        for key in keys:
+        self.jwt: Signer | None = None
+        """What signs the JWT of players."""
+        known = tuple(keys)
+        for key in known:
             name = next((name for name in _ALGORITHMS if name in key.verifiers), None)
             if name is None or key.kid is None or KEY_ID.fullmatch(key.kid) is None:
                 raise ValueError("keys of signed URLs are for HS256 or Ed25519, with a kid of A-Z a-z 0-9 _ -")
@@ -54,8 +60,11 @@ class KeyTable:
             self.checks[key.kid] = _hmac_check(key) if key.is_symmetric else _ed25519_check(key)
             if self.signing is None and name in key.signers:
                 self.kid, self.signing = key.kid, _signing(key, name)
+                self.jwt = Signer(key, algorithm=name, typ=PLAYBACK_TYPE)
         if not self.checks and of is None:
             raise ValueError("signed URLs need a key")
+        self.keys: Mapping[str, Key] = {key.kid: key for key in known if key.kid is not None}
+        """The same for the JWT of players."""
 
 
 class KeyRing:

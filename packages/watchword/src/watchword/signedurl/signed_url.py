@@ -5,19 +5,18 @@ Speaks to no web framework (``adapters`` do) and holds no grammar (``grammar``) 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, Unpack
 
 import msgspec
 
-from watchword.clock import Clock, EpochSeconds, system_clock
-from watchword.jose import base64url
+from watchword.clock import Clock, system_clock
 from watchword.jose.key import Key
 from watchword.signedurl import caveats as rules
-from watchword.signedurl import grammar
-from watchword.signedurl.caveats import NO_CAVEATS, Caveats, Query, UrlRequest
+from watchword.signedurl import grammar, playback
+from watchword.signedurl.binding import Bindings, caveats_of, instant
+from watchword.signedurl.caveats import NO_CAVEATS, Caveats, UrlRequest
 from watchword.signedurl.errors import UrlReason, UrlRejected
 from watchword.signedurl.keys import KeyRing, KeyTable, UrlKeys
 from watchword.signedurl.single_use import AsyncSingleUse, SingleUse
@@ -27,24 +26,8 @@ MAX_LIFETIME_SECONDS: Final = 7 * 86_400.0
 MAX_BOUND_LIFETIME_SECONDS: Final = 3600.0
 """How long one bound to a session or account may be good: no longer than the issuer keeps cut-offs."""
 _SPENT_GRACE: Final = 300.0
-_NAME_BYTES: Final = 16
 _MAX_LEEWAY: Final = 300.0
 _METHODS: Final = frozenset({"GET", "HEAD"})
-
-
-class Session(Protocol):
-    """In whose name a URL is signed: an `AccessToken` is one."""
-
-    @property
-    def sub(self) -> str: ...
-    @property
-    def sid(self) -> str | None: ...
-    @property
-    def rev(self) -> int | None: ...
-    @property
-    def client_id(self) -> str: ...
-    @property
-    def tenant(self) -> str | None: ...
 
 
 class SignedUrl(msgspec.Struct, frozen=True, gc=False):
@@ -118,6 +101,7 @@ class SignedUrls:
         leeway: float = 0.0,
         max_lifetime: float = MAX_LIFETIME_SECONDS,
         max_bound_lifetime: float = MAX_BOUND_LIFETIME_SECONDS,
+        playback_parameter: str | None = None,
         clock: Clock = system_clock,
     ) -> None:
         """Make ready.
@@ -125,7 +109,8 @@ class SignedUrls:
         ``keys``: the first private one signs, all verify. ``origin``: scheme, host and port that clients see; it is
         signed. ``cut_offs``: without it, URLs bound to a session or account are refused. ``single_use``: without it,
         URLs that are good once are. ``leeway`` (seconds) is granted on expiry and beginning. ``max_lifetime`` and
-        ``max_bound_lifetime`` (seconds) bound what is signed and what is accepted.
+        ``max_bound_lifetime`` (seconds) bound what is signed and what is accepted. ``playback_parameter``: accept a
+        JWT in this query parameter, too, and sign with it by `sign_playback`.
 
         Raises: ValueError or TypeError for settings that cannot be.
         """
@@ -135,6 +120,11 @@ class SignedUrls:
         self._single_use = single_use
         if not 0 <= leeway <= _MAX_LEEWAY or not 0 < max_bound_lifetime <= max_lifetime:
             raise ValueError("leeway or lifetimes are out of bounds")
+        if playback_parameter is not None and (
+            playback.PARAMETER.fullmatch(playback_parameter) is None or playback_parameter == grammar.PARAMETER
+        ):
+            raise ValueError("playback_parameter must be a plain name, and not the one of signatures")
+        self._playback = playback_parameter
         self._leeway = leeway
         self._max_lifetime = max_lifetime
         self._max_bound_lifetime = max_bound_lifetime
@@ -152,62 +142,50 @@ class SignedUrls:
         url: str,
         expires: float | timedelta | datetime,
         *,
-        method: str | None = None,
-        prefix: str | None = None,
         in_path: bool | None = None,
-        query: Query = "all",
-        session: Session | None = None,
-        account: str | None = None,
-        clients: Collection[str] = (),
-        content_type: str | None = None,
-        content_length: int | tuple[int, int] | None = None,
-        not_before: datetime | None = None,
-        once: bool = False,
-        name: str | None = None,
+        **bindings: Unpack[Bindings],
     ) -> str:
         """Sign a URL: a path with query, or an absolute URL of this origin, percent-encoded as it will be sent.
 
-        ``expires``: seconds from now, or an instant. ``method``: the only one, where it is not GET and HEAD.
-        ``prefix``: all below this path is signed, not only ``url``, which must lie there; the signature then stands in
-        the path, so that relative links carry it along, unless ``in_path=False``. ``query``: which parameters are
-        bound: ``"all"``, ``"none"``, or names. ``session`` (an `AccessToken` will do) or ``account``: what it dies
-        with. ``clients``: networks or addresses. ``content_type``, ``content_length`` (the greatest, or least and
-        greatest): of an upload. ``not_before``: when it begins. ``once``: for one use. ``name``: its ``jti``, made if
-        it needs one.
+        ``expires``: seconds from now, or an instant. ``bindings``: see `Bindings`. With a ``prefix`` the signature
+        stands in the path, so that relative links carry it along, unless ``in_path=False``.
 
         Returns: the absolute URL, to be handled as a credential.
         Raises: ValueError for what cannot be signed as asked.
         """
+        table, ends, caveats = self._prepared(expires, bindings)
+        return self.origin + self._signed(table, grammar.target_of(url, self.origin), ends, caveats, in_path)
+
+    def sign_playback(self, url: str, expires: float | timedelta | datetime, **bindings: Unpack[Bindings]) -> str:
+        """As `sign`, with a JWT in the parameter that ``playback_parameter`` names. Raises: ValueError."""
+        if self._playback is None:
+            raise ValueError("playback_parameter names no parameter")
+        table, ends, caveats = self._prepared(expires, bindings)
+        path, mark, text = grammar.target_of(url, self.origin).partition("?")
+        if caveats.prefix is not None:
+            grammar.check_below(caveats.prefix, path)
+        whole = text if mark and text else None
+        assert table.jwt is not None  # noqa: S101 - said for the type checker; `_prepared` has looked
+        token = table.jwt.sign(playback.payload(caveats, self.origin, ends, path, whole))
+        made = f"{path}?{self._playback}={token}" if whole is None else f"{path}?{whole}&{self._playback}={token}"
+        if len(made) > grammar.MAX_TARGET_LENGTH:
+            raise ValueError("the signed URL is too long")
+        playback.find(made, self._playback)  # refuses a URL that has such a parameter already
+        return self.origin + made
+
+    def _prepared(self, expires: float | timedelta | datetime, bindings: Bindings) -> tuple[KeyTable, int, Caveats]:
+        """What to sign with, until when, and what is bound. Raises: ValueError."""
         table = self._ring.table()
         if table.signing is None:
             raise ValueError("none of the keys can sign")
         now = self._now()
-        ends = _instant(expires, now)
+        ends = instant(expires, now)
         if not now < ends <= now + self._max_lifetime:
             raise ValueError("expires must be in the future, and within max_lifetime")
-        bound = session is not None or account is not None or once or name is not None
-        if bound and ends - int(now) > self._max_bound_lifetime:
+        caveats = caveats_of(now, bindings)
+        if caveats.bound and ends - int(now) > self._max_bound_lifetime:
             raise ValueError("what is bound to a session, an account or a name must end within max_bound_lifetime")
-        caveats = Caveats(
-            method=method,
-            prefix=None if prefix is None else grammar.check_prefix(prefix),
-            query=query if isinstance(query, str) else tuple(query),
-            sub=account if session is None else session.sub,
-            sid=None if session is None else session.sid,
-            rev=None if session is None else session.rev,
-            client_id=None if session is None else session.client_id,
-            tenant=None if session is None else session.tenant,
-            jti=base64url.encode(os.urandom(_NAME_BYTES)) if once and name is None else name,
-            once=once,
-            iat=int(now) if bound else None,
-            nbf=None if not_before is None else _instant(not_before, now),
-            net=rules.networks(clients),
-            type=None if content_type is None else rules.media_type(content_type),
-            length=None if content_length is None else rules.lengths(content_length),
-        )
-        if session is not None and account is not None and session.sub != account:
-            raise ValueError("account is another one than the session's")
-        return self.origin + self._signed(table, grammar.target_of(url, self.origin), ends, caveats, in_path)
+        return table, ends, caveats
 
     def _signed(self, table: KeyTable, target: str, ends: int, caveats: Caveats, in_path: bool | None) -> str:  # noqa: FBT001 - as `sign` got it
         path, mark, text = target.partition("?")
@@ -219,7 +197,7 @@ class SignedUrls:
             place = prefix
         elif in_path:
             raise ValueError("only a prefix can carry its signature in the path")
-        signed = grammar.signed_part(place, _bound_query(caveats.query, whole), claims)
+        signed = grammar.signed_part(place, playback.bound_query(caveats, whole), claims)
         assert table.signing is not None  # noqa: S101 - said for the type checker; `sign` has looked
         signature = table.signing(grammar.message(caveats.method or "GET", self.origin, signed))
         if prefix is not None and in_path is not False:
@@ -267,40 +245,46 @@ class SignedUrls:
             if len(parts) == 4 and not parts[3] and parts[0] == grammar.VERSION:
                 check = self._ring.table().checks.get(parts[1])
                 if check is not None and head.isascii() and check(signature, (self._plain + head).encode()):
-                    ends = self._check_time(parts[2])
+                    self._check_time(ends := grammar.expiry_of(parts[2]))
                     return SignedUrl(parts[1], ends, NO_CAVEATS, head[: -len(".".join(parts)) - 4])
         return self._check_bound(request)
 
     def _check_bound(self, request: UrlRequest) -> SignedUrl:
         """All forms, the long way; also to tell what is wrong with a plain one."""
+        if self._playback is not None and f"{self._playback}=" in request.target:
+            return self._check_playback(request, self._playback)
         found = grammar.take_apart(request.target)
         claims = grammar.claims_of(found.claims)
         caveats = rules.decode(claims.caveats)
         check = self._ring.table().checks.get(claims.kid)
         if check is None:
             raise UrlRejected(UrlReason.UNKNOWN_KEY)
-        if request.method != (caveats.method or "GET") and not (
-            # What is good once is not spent on a look: HEAD is another method for it.
-            caveats.method is None and request.method == "HEAD" and not caveats.once
-        ):
-            raise UrlRejected(UrlReason.METHOD)
-        signed = grammar.signed_part(_place(found, caveats), _bound_query(caveats.query, found.query), found.claims)
+        _check_method(caveats, request.method)
+        signed = grammar.signed_part(_place(found, caveats), playback.bound_query(caveats, found.query), found.claims)
         if found.trailing and caveats.query == "all":
             raise UrlRejected(UrlReason.QUERY)
         if not check(found.signature, grammar.message(caveats.method or "GET", self.origin, signed)):
             raise UrlRejected(UrlReason.BAD_SIGNATURE)
-        ends = self._check_time(claims.expires, caveats.nbf)
-        rules.check_lifetime(caveats, ends, self._max_bound_lifetime)
-        rules.check_request(caveats, request)
         target = found.path if found.query is None else f"{found.path}?{found.query}"
-        url = SignedUrl(claims.kid, ends, caveats, target)
+        return self._good(SignedUrl(claims.kid, grammar.expiry_of(claims.expires), caveats, target), request)
+
+    def _check_playback(self, request: UrlRequest, parameter: str) -> SignedUrl:
+        kid, claims, target = playback.verify(request, parameter, self.origin, self._ring.table().keys)
+        _check_method(claims, request.method)
+        return self._good(SignedUrl(kid, claims.exp, claims, target), request)
+
+    def _good(self, url: SignedUrl, request: UrlRequest) -> SignedUrl:
+        """What follows a good signature. Raises: UrlRejected, or what ``cut_offs`` raises."""
+        caveats = url.caveats
+        self._check_time(url.expires_at, caveats.nbf)
+        rules.check_lifetime(caveats, url.expires_at, self._max_bound_lifetime)
+        rules.check_request(caveats, request)
         if caveats.bound:
             self._check_cut_offs(url)
         return url
 
-    def _check_time(self, expires: str, begins: int | None = None) -> int:
-        """Raises: UrlRejected ``malformed``, ``expired``, ``not_yet_valid`` or ``lifetime``. Returns: when it expires."""
-        ends = grammar.expiry_of(expires)
+    def _check_time(self, ends: int, begins: int | None = None) -> None:
+        """Raises: UrlRejected ``expired``, ``not_yet_valid`` or ``lifetime``."""
         now = self._now()
         if now >= ends + self._leeway:
             raise UrlRejected(UrlReason.EXPIRED)
@@ -308,7 +292,6 @@ class SignedUrls:
             raise UrlRejected(UrlReason.LIFETIME)
         if begins is not None and now < begins - self._leeway:
             raise UrlRejected(UrlReason.NOT_YET_VALID)
-        return ends
 
     def _check_cut_offs(self, url: SignedUrl) -> None:
         if self._cut_offs is None:
@@ -324,6 +307,13 @@ class SignedUrls:
         return self._single_use
 
 
+def _check_method(caveats: Caveats, method: str) -> None:
+    """Raises: UrlRejected ``method``. What is good once is not spent on a look: HEAD is another method for it."""
+    asked = "GET" if method == "HEAD" and caveats.method is None and not caveats.once else method
+    if asked != (caveats.method or "GET"):
+        raise UrlRejected(UrlReason.METHOD)
+
+
 def _place(found: grammar.SignedTarget, caveats: Caveats) -> str:
     """The signed place. Raises: UrlRejected ``path``."""
     if caveats.prefix is None:
@@ -334,20 +324,3 @@ def _place(found: grammar.SignedTarget, caveats: Caveats) -> str:
         raise UrlRejected(UrlReason.PATH)
     grammar.check_below(caveats.prefix, found.path)
     return caveats.prefix
-
-
-def _bound_query(bound: Query, query: str | None) -> str | None:
-    """The bound part of a query. Raises: UrlRejected ``query``."""
-    if bound == "all":
-        return query
-    if bound == "none":
-        return None
-    return grammar.listed(query, tuple(bound))
-
-
-def _instant(given: float | timedelta | datetime, now: EpochSeconds) -> int:
-    if isinstance(given, datetime):
-        if given.tzinfo is None:
-            raise ValueError("an instant needs a time zone")
-        return int(given.timestamp())
-    return int(now + (given.total_seconds() if isinstance(given, timedelta) else given))
