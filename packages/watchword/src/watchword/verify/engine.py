@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from watchword.clock import Clock, EpochSeconds, system_clock
 from watchword.jose.jwk import KeySet
@@ -29,22 +28,21 @@ from watchword.verify.errors import (
     VerifierUnavailable,
 )
 from watchword.verify.feed import Feed
-from watchword.verify.feed_settings import Revocations, check_staleness
+from watchword.verify.feed_settings import Revocations
 from watchword.verify.health import Health
 from watchword.verify.keys import KeySource, RemoteKeys
+from watchword.verify.lookup import RevocationLookup, Step
 from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, Policy
 from watchword.verify.possession import Dpop, Possession, PossessionRules
 from watchword.verify.revocation import Axis, Revocable, RevocationView
 from watchword.verify.seen import DEFAULT_CACHE_SIZE, Seen, SeenTokens
-from watchword.verify.staleness import IntrospectionDue, StalenessPolicy, WhenStale, check_when_stale
+from watchword.verify.staleness import WhenStale
 from watchword.verify.vitals import health_of
 from watchword.verify.wanted import Wanted
 
 _Asked = TypeVar("_Asked")
 """Whom to ask about tokens: an `Introspector` or an `AsyncIntrospector`, as the shell can wait for."""
 
-Step: TypeAlias = Future[None]
-"""Something under way in the background, done when it ended, well or badly."""
 _LOOK_AGAIN_SECONDS: Final = 60.0
 """How long a token seen before is good without another look at the keys, unless those tell that one was withdrawn."""
 
@@ -118,10 +116,7 @@ class Engine(Generic[_Asked]):
         self._freshness = None if self._feed is None else self._feed.freshness
         self.possession: PossessionRules = PossessionRules(dpop, required=require_bound)
         self._issuer_offset = -math.inf
-        self._staleness = StalenessPolicy()
-        self._when_stale: WhenStale = "refuse" if self._feed is None else self._feed.settings.when_stale
-        self._catching_up: Step | None = None
-        self._check_policy(None, self._when_stale)
+        self._lookup = RevocationLookup(self._view, self._feed, can_introspect=introspector is not None)
 
     def verify_now(
         self,
@@ -202,10 +197,10 @@ class Engine(Generic[_Asked]):
             self._keys,
             self._feed,
             self._view,
-            self._staleness,
+            self._lookup.staleness,
             keys_at_hand=len(self._at_hand() or ()),
             cached_tokens=len(self._seen),
-            refuses_when_stale=self._when_stale == "refuse",
+            refuses_when_stale=self._lookup.when_stale == "refuse",
         )
 
     def keep_within(self, max_staleness: float) -> None:
@@ -215,23 +210,11 @@ class Engine(Generic[_Asked]):
 
         Raises: ValueError for a bound that cannot be kept.
         """
-        check_staleness(max_staleness)
-        if self._view is None:
-            raise ValueError("max_staleness asks for revocations=, or nobody can keep it")
-        if self._feed is not None and self._feed.keep_within(max_staleness) and self._feed.polled:
-            self._catching_up = self._feed.background.request()
+        self._lookup.keep_within(max_staleness)
 
     def kills(self, bearer: Revocable) -> Axis | None:
         """By which axis a signed URL, or its like, is cut off, if it is. Raises: RevocationViewStale if nobody knows."""
-        feed, view = self._feed, self._view
-        if view is None:
-            raise RevocationViewStale("the verifier has no view of revocations")
-        stale = view.full or (feed is not None and not feed.freshness.fresh())  # before the look-up, as below
-        if feed is not None:
-            feed.background.ensure()
-        if (axis := view.kills(bearer)) is None and stale and self._when_stale != "accept":
-            raise RevocationViewStale("the view of revocations is too old, or full")
-        return axis
+        return self._lookup.kills(bearer)
 
     def _forget_all(self) -> None:
         self._seen = SeenTokens(self._cache_size)
@@ -252,7 +235,7 @@ class Engine(Generic[_Asked]):
         if bound is not None:
             self.keep_within(bound)
         if when_stale is not None:
-            self._check_policy(bound, when_stale)
+            self._lookup.check_policy(bound, when_stale)
         if seen is None:
             return self._verify_unseen(raw, bound, when_stale)
         return self._check_again(memory, raw, seen, bound, when_stale)
@@ -278,7 +261,7 @@ class Engine(Generic[_Asked]):
         # It is at least ``iat`` at the issuer (see `_now`), believed as far as our own clock bears it out: or each token a
         # little ahead would make one further ahead credible.
         self._issuer_offset = max(self._issuer_offset, min(token.iat, wall) - monotonic)
-        version = 0 if self._view is None else self._check_revocation(token, self._view, bound, when_stale)
+        version = self._lookup.check(token, bound, when_stale)
         begins = (token.iat if token.nbf is None else max(token.iat, token.nbf)) - self.policy.leeway
         memory.put(raw, (token, begins, self._good_until(token, now), version))
         return token
@@ -311,13 +294,13 @@ class Engine(Generic[_Asked]):
         if self._keys.current() is not memory.keys:
             memory.forget(raw)
             return self._verify_unseen(raw, bound, when_stale)
-        version = 0 if self._view is None else self._check_revocation(token, self._view, bound, when_stale)
+        version = self._lookup.check(token, bound, when_stale)
         memory.put(raw, (token, begins, self._good_until(token, now), version))
         return token
 
     def _look_up_again(self, memory: SeenTokens, raw: str, seen: Seen, view: RevocationView) -> AccessToken:
         """What a token seen before needs when nothing has changed but the view."""
-        version = view.version  # before the look-up: see `_check_revocation`
+        version = view.version  # before the look-up: see `RevocationLookup.check`
         if view.full:
             return self._check_again(memory, raw, seen)
         token, begins, until, _ = seen
@@ -325,31 +308,6 @@ class Engine(Generic[_Asked]):
             raise TokenRejected(RejectionReason.REVOKED)
         memory.put(raw, (token, begins, until, version))
         return token
-
-    def _check_revocation(
-        self, token: AccessToken, view: RevocationView, bound: float | None, when_stale: WhenStale | None
-    ) -> int:
-        """Look the token up in the view. Returns: the version of the view that does not hold it."""
-        feed = self._feed
-        # In this order. Age before look-up: a view renewed after the look-up would vouch for what was not looked up.
-        # Version before look-up: a cut-off that comes in between is then a newer version at the next sight.
-        stale = view.full or (feed is not None and not feed.freshness.fresh(bound))
-        version = view.version
-        if view.kills(token) is not None:
-            raise TokenRejected(RejectionReason.REVOKED)
-        if feed is not None:
-            feed.background.ensure()
-        if stale:
-            age = math.inf if feed is None or view.full else feed.freshness.age()
-            self._staleness.apply(token, self._when_stale if when_stale is None else when_stale, age, bound)
-        return version
-
-    def _check_policy(self, bound: float | None, when_stale: WhenStale) -> None:
-        check_when_stale(when_stale)
-        if when_stale == "introspect" and self._introspector is None:
-            raise ValueError("when_stale='introspect' asks for introspector=")
-        if bound is None and self._view is None and when_stale != "refuse":
-            raise ValueError("when_stale asks for revocations=")
 
     def begin(self) -> list[Step]:
         """Start what runs in the background. Returns: what to wait for until all is at hand."""
@@ -363,19 +321,7 @@ class Engine(Generic[_Asked]):
         if isinstance(error, UnknownKey | KeysUnavailable):
             used = error.keys if isinstance(error, UnknownKey) else None
             return self._keys.refresh() or (ended() if self._at_hand() is not used else None)
-        feed = self._feed
-        if not isinstance(error, RevocationViewStale) or feed is None:
-            return None
-        step: Step | None = None
-        if not feed.polled:
-            step = feed.background.request()
-        elif self._catching_up is not None and not self._catching_up.done():
-            step = self._catching_up
-        elif feed.freshness.fresh(error.bound) and not feed.view.full:
-            step = ended()
-        if step is not None:
-            self._staleness.refused -= not isinstance(error, IntrospectionDue)  # it was not the last word
-        return step
+        return self._lookup.remedy(error) if isinstance(error, RevocationViewStale) else None
 
     def _at_hand(self) -> KeySet | None:
         try:

@@ -16,9 +16,10 @@ from typing import Final, Self, Unpack
 from watchword.clock import system_clock
 from watchword.verify.access_token import AccessToken
 from watchword.verify.dpop import DpopProof
-from watchword.verify.engine import Engine, Step
+from watchword.verify.engine import Engine
 from watchword.verify.errors import RejectionReason, TokenRejected, VerifierUnavailable
 from watchword.verify.health import Health
+from watchword.verify.lookup import Step
 from watchword.verify.possession import FirstUseDue
 from watchword.verify.replay import ReplayMemoryUnavailable
 from watchword.verify.staleness import AsyncIntrospector, IntrospectionDue, Introspector, WhenStale
@@ -86,8 +87,10 @@ class Verifier(Engine[AsyncIntrospector]):
         if max_staleness is not None:
             self.keep_within(max_staleness)
         if when_stale is not None:
-            self._check_policy(max_staleness, when_stale)
-        return self._watches().watch(token, max_staleness, self._when_stale if when_stale is None else when_stale)
+            self._lookup.check_policy(max_staleness, when_stale)
+        return self._watches().watch(
+            token, max_staleness, self._lookup.when_stale if when_stale is None else when_stale
+        )
 
     def _watches(self) -> Watches:
         loop = asyncio.get_running_loop()
