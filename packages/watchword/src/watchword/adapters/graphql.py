@@ -76,7 +76,7 @@ class BearerAuth:
         gate = self.gate
 
         class TokenRequired(BasePermission):
-            def has_permission(self, source: Any, info: Info, **kwargs: Any  # noqa: ARG002 - Strawberry's) -> bool:
+            def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:  # noqa: ARG002 - Strawberry's
                 try:
                     _keep(info, gate.admit_sync(presented_by(info), requirement, _kept(info)))
                 except Refused as refused:
@@ -84,7 +84,7 @@ class BearerAuth:
                 return True
 
         class AsyncTokenRequired(BasePermission):
-            async def has_permission(self, source: Any, info: Info, **kwargs: Any  # noqa: ARG002 - Strawberry's) -> bool:
+            async def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:  # noqa: ARG002 - Strawberry's
                 try:
                     _keep(info, await gate.admit(presented_by(info), requirement, _kept(info)))
                 except Refused as refused:
