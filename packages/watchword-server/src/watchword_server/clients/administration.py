@@ -15,7 +15,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ClientAuthentication, ErrorCode
 
 from watchword_server import entropy
-from watchword_server.clients.directory import MAX_CLIENT_ID, client_of, document_of
+from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED, client_of, document_of
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge
 from watchword_server.store.authorization_port import Clients
@@ -76,8 +76,10 @@ class ClientAdministration:
         own = settings or ClientSettings()
         judge(metadata, self._rules, own)
         name = client_id or entropy.identifier()
-        if len(name) > MAX_CLIENT_ID or not name.isascii() or not name.isprintable() or " " in name:
-            raise OAuthError(ErrorCode.INVALID_CLIENT_METADATA, "client_id: printable ASCII without spaces")
+        if len(name) > MAX_CLIENT_ID or not name.isascii() or not name.isprintable() or " " in name or name in RESERVED:
+            raise OAuthError(
+                ErrorCode.INVALID_CLIENT_METADATA, "client_id: printable ASCII without spaces, and not reserved"
+            )
         secret = self._new_secret(name, metadata)
         new = NewClient(
             client_id=name,

@@ -14,7 +14,7 @@ import msgspec
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ClientAuthentication
 
-from watchword_server.clients.directory import MAX_CLIENT_ID
+from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge, read_metadata
 
@@ -50,6 +50,8 @@ def _client(table: Mapping[str, Any], rules: RegistrationRules, seal: Callable[[
     client_id = table.get("client_id")
     if not isinstance(client_id, str) or not 0 < len(client_id) <= MAX_CLIENT_ID or not client_id.isascii():
         raise ClientRefused("clients: each needs a client_id in ASCII")
+    if client_id in RESERVED:
+        raise ClientRefused(f"clients: the client_id {client_id!r} is reserved")
     # A misspelled member would be ignored in silence, and with it perhaps a restriction.
     unknown = sorted(set(table) - _METADATA - _SETTINGS - _OWN)
     if unknown:

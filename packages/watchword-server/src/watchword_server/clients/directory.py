@@ -16,6 +16,8 @@ from watchword_server.store.authorization_records import StoredClient
 
 MAX_CLIENT_ID: Final = 2048
 """Characters; the identifier may be a URL."""
+RESERVED: Final = frozenset({"first-party"})
+"""The `client_id` of tokens that no client gets; nobody may be registered or found by it."""
 _REMEMBERED: Final = 512
 
 
@@ -36,6 +38,8 @@ class ClientDirectory:
     async def find(self, client_id: str) -> Client | None:
         """The client of exactly that identifier; None for one that is unknown or disabled."""
         if not 0 < len(client_id) <= MAX_CLIENT_ID or not client_id.isascii() or not client_id.isprintable():
+            return None
+        if client_id in RESERVED:
             return None
         for source in self._sources:
             found = await source.find(client_id)

@@ -82,15 +82,17 @@ class Entitlements:
         # mistake.
         if not set(tokens) <= set(self.allowed_scope(client)):
             raise OAuthError(ErrorCode.INVALID_SCOPE, "a scope is unknown, or this client may not ask for it")
-        if not set(tokens) <= self._meaningful(resources):
+        if self.meaningful(tokens, resources) != tokens:
             raise OAuthError(ErrorCode.INVALID_SCOPE, "a scope means nothing at the resources named")
         return tokens
 
-    def _meaningful(self, resources: Sequence[str]) -> frozenset[str]:
+    def meaningful(self, scope: tuple[str, ...], resources: Sequence[str]) -> tuple[str, ...]:
+        """The part of a scope that means something at these resources; all of it where none of them says."""
         named = [self._resources.get(resource) for resource in resources]
         if not named or any(resource is None or not resource.scopes for resource in named):
-            return self._known
-        return frozenset(STANDARD_SCOPES).union(*(resource.scopes for resource in named if resource is not None))
+            return scope
+        known = frozenset(STANDARD_SCOPES).union(*(resource.scopes for resource in named if resource is not None))
+        return tuple(one for one in scope if one in known)
 
     def resources(self, client: Client, asked: Iterable[str]) -> tuple[str, ...]:
         """The resources of a request (RFC 8707 §2), each once.

@@ -164,6 +164,12 @@ def _refused_unseen(
         return Reason.WRONG_CLIENT
     if family.sender_key is not None and proof != family.sender_key:
         return Reason.PROOF_MISSING if proof is None else Reason.PROOF_WRONG
+    return ended(view, now)
+
+
+def ended(view: FamilyView, now: EpochSeconds) -> Reason | None:
+    """Why no token of this family is good any more, whoever presents it; None while it lives."""
+    family = view.family
     if family.revoked_at is not None:
         return Reason.REVOKED
     if view.account.disabled_at is not None:

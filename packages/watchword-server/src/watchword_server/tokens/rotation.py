@@ -266,12 +266,19 @@ class Rotation:
 
         Does not change anything.
         """
+        found = await self.look(presented)
+        return None if found is None else found[0].family
+
+    async def look(self, presented: str) -> tuple[FamilyView, int] | None:
+        """The family of an authentic refresh token with all that decides about it, and the token's generation; None for
+        any other text. Does not change anything.
+        """
         token = refresh_token.parse(presented)
         secret = None if token is None else await self._secret(token.key_id)
         view = None if token is None or secret is None else await self._families.family(token.family_id)
         if token is None or secret is None or view is None or token.key_id != view.family.key_id:
             return None
-        return view.family if token.is_authentic(secret, view.family.salt) else None
+        return (view, token.generation) if token.is_authentic(secret, view.family.salt) else None
 
     async def _secret(self, key_id: str) -> bytes | None:
         secret = self._mac_keys.mac_secret(key_id)

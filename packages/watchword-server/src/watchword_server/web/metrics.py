@@ -34,6 +34,9 @@ class Metrics:
             ["fate"],
             registry=self.registry,
         )
+        self.tokens = Counter(
+            "watchword_tokens", "Token requests by outcome (granted, or the error).", ["outcome"], registry=self.registry
+        )
         self.verifications = Counter(
             "watchword_verifications",
             "Access tokens presented to this server by outcome (accepted, or the reason of the rejection).",

@@ -1,0 +1,97 @@
+"""The refresh token grant (RFC 6749 §6): a presented refresh token becomes tokens again, or is refused.
+
+Holds no rule of rotation; tokens/refresh.py decides, tokens/rotation.py acts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
+from watchword.oauth.scope import parse_scope
+
+from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
+from watchword_server.tokens.id_token import Authentication
+from watchword_server.tokens.refresh import Reason, Rules
+from watchword_server.tokens.rotation import Refreshed, RefreshRequest, Refused
+from watchword_server.tokens.terms import decode_terms
+
+_CODES: Final = {
+    Reason.SCOPE_EXCEEDED: (ErrorCode.INVALID_SCOPE, "more scope is asked for than was granted"),
+    Reason.RESOURCE_EXCEEDED: (ErrorCode.INVALID_TARGET, "a resource is asked for that was not granted"),
+    Reason.PROOF_MISSING: (ErrorCode.INVALID_DPOP_PROOF, "the refresh token is bound to a key; send a proof of it"),
+}
+
+
+async def refresh_token(request: GrantRequest, services: TokenServices) -> Granted:
+    """New tokens, whose scope and resources may be a part of what was granted.
+
+    Raises OAuthError ``invalid_grant``, ``invalid_scope``, ``invalid_target`` or ``invalid_dpop_proof``.
+    """
+    client, form = request.client, request.form
+    # Both are judged before the token is looked at: what is wrong with the question changes nothing.
+    asked = form.get("scope")
+    scope = None if asked is None else parse_scope(asked)
+    resource = services.entitlements.resources(client, form.resources) or None
+    holder = request.holder
+    outcome = await services.rotation.refresh(
+        RefreshRequest(
+            token=form.require("refresh_token"),
+            client_id=client.client_id,
+            device_kind=request.device_kind,
+            place=request.place,
+            origin=request.origin,
+            proof=holder.sender_key,
+            scope=scope,
+            resource=resource,
+            confirmation=holder.confirmation,
+            rules=_rules(request, services.rules),
+            form_for=lambda resources: services.entitlements.token_form(client, resources),
+        )
+    )
+    if isinstance(outcome, Refused):
+        services.metrics.refreshes.labels(outcome.reason.value).inc()
+        raise _refusal(outcome.reason)
+    services.metrics.refreshes.labels("odd_repeat" if outcome.odd else outcome.fate).inc()
+    if outcome.opaque is not None:
+        await services.opaque.add_opaque_token(outcome.opaque)
+    return Granted(
+        outcome.access_token,
+        outcome.expires_in,
+        outcome.scope,
+        bound=request.proof is not None,
+        refresh_token=outcome.refresh_token,
+        id_token=await _id_token(request, services, outcome),
+    )
+
+
+def _rules(request: GrantRequest, rules: Rules) -> Rules | None:
+    """FAPI 2.0 Security Profile §5.3.2.1: refresh tokens are not rotated; they are bound, which is better."""
+    return replace(rules, rotate_bound=False) if request.client.settings.profile == "fapi2" else None
+
+
+def _refusal(reason: Reason) -> OAuthError:
+    known = _CODES.get(reason)
+    if known is not None:
+        return OAuthError(*known)
+    return invalid_grant(f"the refresh token is refused: {reason.value}")
+
+
+async def _id_token(request: GrantRequest, services: TokenServices, outcome: Refreshed) -> str | None:
+    view = outcome.view
+    terms = decode_terms(view.family.terms)
+    if not terms.is_openid or "openid" not in outcome.scope:
+        return None
+    seen = Authentication(
+        account_id=view.account.id,
+        sid=view.family.sid,
+        auth_time=view.auth_time,
+        amr=view.amr,
+        acr=view.acr,
+        now=view.read_at,
+    )
+    return await services.sessions.id_token(
+        request.client, seen, view.account, terms, outcome.access_token, refreshed=True
+    )

@@ -1,0 +1,92 @@
+"""What a grant is given, what it stands on, and what it gives.
+
+Holds no rule and no route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from watchword.clock import Clock
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
+from watchword.verify.dpop import DpopProof
+
+from watchword_server.clients.authentication import AuthenticatedClient
+from watchword_server.clients.client_request import ClientForm
+from watchword_server.clients.entitlement import Entitlements
+from watchword_server.clients.metadata import Client
+from watchword_server.store.authorization_port import Codes, OpaqueTokens
+from watchword_server.store.records import Origin
+from watchword_server.tokens.client_sessions import ClientSessions, Holder
+from watchword_server.tokens.issuer import AccessTokenIssuer
+from watchword_server.tokens.refresh import Rules
+from watchword_server.tokens.rotation import Rotation
+from watchword_server.web.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRequest:
+    """A token request whose client is authenticated, and whose proof of possession, if there is one, is good."""
+
+    form: ClientForm
+    authenticated: AuthenticatedClient
+    proof: DpopProof | None
+    head: int
+    """Head of the revocation log, read before the client was: what a client's own tokens are issued from."""
+    device_kind: str
+    place: str
+    origin: Origin
+
+    @property
+    def client(self) -> Client:
+        """Who asks."""
+        return self.authenticated.client
+
+    @property
+    def holder(self) -> Holder:
+        """Who the tokens are handed to."""
+        jkt = None if self.proof is None else self.proof.jkt
+        return Holder(binding=self.authenticated.binding, jkt=jkt, device_kind=self.device_kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A successful answer (RFC 6749 §5.1)."""
+
+    access_token: str
+    expires_in: int
+    scope: tuple[str, ...]
+    bound: bool
+    """Whether the access token is bound to the key of a DPoP proof."""
+    refresh_token: str | None = None
+    id_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the tokens."""
+        return f"Granted(scope={self.scope!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenServices:
+    """Filled by the composition root."""
+
+    codes: Codes
+    opaque: OpaqueTokens
+    issuer: AccessTokenIssuer
+    rotation: Rotation
+    rules: Rules
+    sessions: ClientSessions
+    entitlements: Entitlements
+    clock: Clock
+    metrics: Metrics
+
+
+Grant = Callable[[GrantRequest, TokenServices], Awaitable[Granted]]
+"""A function for one ``grant_type``. Raises OAuthError."""
+
+
+def invalid_grant(description: str, *, detail: str | None = None) -> OAuthError:
+    """The refusal of a code or refresh token (RFC 6749 §5.2)."""
+    return OAuthError(ErrorCode.INVALID_GRANT, description, detail=detail)
