@@ -1,0 +1,4 @@
+"""Routes that a signed URL opens: ``asgi``, ``wsgi``, ``fastapi``, ``flask``, ``django``.
+
+Holds nothing; each module imports the one framework it is for.
+"""
