@@ -30,7 +30,16 @@ def served() -> set[str]:
     routes: list[Route] = [
         *session_routes(UNUSED, idle=1),
         *Discovery("https://issuer.example", UNUSED, jwks_max_age=1).routes(),
-        *Feed(UNUSED, UNUSED, keys=UNUSED, issuer="", settings=FeedSettings(), patience=1, verifiers=UNUSED).routes(),
+        *Feed(
+            UNUSED,
+            UNUSED,
+            access=UNUSED,
+            keys=UNUSED,
+            issuer="",
+            settings=FeedSettings(),
+            patience=1,
+            verifiers=UNUSED,
+        ).routes(),
         *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
     ]
     calls = {f"{method} {route.path}" for route in routes for method in (route.methods or set()) - {"HEAD"}}

@@ -14,17 +14,23 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from watchword.clock import Clock
+from watchword.verify.policy import Policy
 
 from watchword_server.accounts.results import AccountRefused
 from watchword_server.admin.console import console_routes
 from watchword_server.admin.lazy import LazyApplication
 from watchword_server.app import VERSION, Services, deliveries, denylist_writer, open_services
+from watchword_server.clients.configuration import ClientRefused
 from watchword_server.endpoints.discovery import Discovery
+from watchword_server.endpoints.feed.access import FeedAccess
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.session.services import SessionServices, origin
+from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKeyError, SealError
+from watchword_server.oauth_serving import PUBLIC_PATHS as OAUTH_PUBLIC_PATHS
+from watchword_server.oauth_serving import oauth_endpoints
 from watchword_server.revocation.node import FeedNode
 from watchword_server.sessions.sweeping import Sweeper
 from watchword_server.settings.tree import Settings
@@ -48,6 +54,7 @@ PUBLIC_PATHS = (
     "/.well-known/oauth-authorization-server",
     "/jwks.json",
     KEYS_PATH,
+    *OAUTH_PUBLIC_PATHS,
 )
 
 _NOT_STARTED = (
@@ -56,6 +63,7 @@ _NOT_STARTED = (
     SealError,
     MasterKeyError,
     ClaimRefused,
+    ClientRefused,
     AccountRefused,
     DriverMissing,
 )
@@ -133,16 +141,22 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     feed = Feed(
         services.feed,
         services.metrics,
+        access=feed_access(services),
         keys=lambda: services.keys.feed_jwks,
         issuer=settings.issuer,
         settings=settings.feed,
         patience=settings.server.request_timeout,
         verifiers=services.verifiers,
     )
+    oauth_routes, members = oauth_endpoints(services)
     discovery = Discovery(
-        settings.issuer, lambda: services.keys.jwks, jwks_max_age=min(300, int(settings.keys.announce_before))
+        settings.issuer,
+        lambda: services.keys.jwks,
+        jwks_max_age=min(300, int(settings.keys.announce_before)),
+        members=members,
     )
     routes: list[BaseRoute] = [
+        *oauth_routes,
         *session_routes(session_services(services), idle=settings.sessions.idle),
         *feed.routes(),
         *discovery.routes(),
@@ -155,6 +169,24 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     return RequestDurations(
         protect(_Routes(routes), settings, public=PUBLIC_PATHS, untimed=(PATH,), clock=services.clock),
         services.metrics,
+    )
+
+
+def feed_access(services: Services) -> FeedAccess:
+    """Who reads the feed, by these settings. A client may ask for a token that is meant for the feed alone (RFC 8707)."""
+    settings = services.settings
+    return FeedAccess(
+        settings.feed,
+        services.feed,
+        policy=Policy(
+            issuer=settings.issuer,
+            audience=(settings.audience, f"{settings.issuer.rstrip('/')}{PATH}"),
+            algorithms=tuple(sorted(ALGORITHMS)),
+            leeway=settings.tokens.leeway,
+        ),
+        trusted_keys=lambda: services.keys.key_set,
+        clock=services.clock,
+        patience=settings.server.request_timeout,
     )
 
 

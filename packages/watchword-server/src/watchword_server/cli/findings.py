@@ -92,7 +92,15 @@ def _cookies(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _feed(loaded: Loaded) -> Iterator[Finding]:
-    if loaded.settings.feed.token is None:
+    feed = loaded.settings.feed
+    others = [
+        name
+        for name, allowed in (("access tokens", feed.access_tokens), ("certificates", feed.certificates))
+        if allowed
+    ]
+    if feed.token is None and others:
+        yield Finding("ok", "feed token", f"none; read with {' and '.join(others)}")
+    elif feed.token is None:
         message = "anyone who reaches the server may read who is logged out"
         yield Finding("warn", "feed token", message, "set WATCHWORD_FEED__TOKEN_FILE; verifiers present it")
     else:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from watchword_server.revocation.coalescing import Coalesced
 from watchword_server.revocation.streams import Ending, Stream
 from watchword_server.revocation.tail import Tail
+from watchword_server.revocation.tenants import Owners, Tenants, shown
 from watchword_server.revocation.wire import Sign, pushed_event
 from watchword_server.store.port import Revocations, StoreUnavailable
 from watchword_server.store.records import Cursor, CutOffBatch
@@ -58,14 +59,23 @@ class FeedNode:
         self.changes = 0
         """Grows whenever the log may have moved."""
         self.draining = False
-        self._events: dict[tuple[Cursor, Cursor], bytes] = {}
+        self._tenants = Tenants(store)
+        self._events: dict[tuple[Cursor, Cursor, str | None], bytes] = {}
         """Events made since the last read: readers who come back together share them."""
 
-    async def page(self, cursor: Cursor | None, limit: int) -> CutOffBatch:
-        """Entries after the cursor, from a read of the store that begins after this call.
+    async def page(self, cursor: Cursor | None, limit: int, *, tenant: str | None = None) -> CutOffBatch:
+        """Entries after the cursor, from a read of the store that begins after this call; with ``tenant``, those that
+        concern it.
 
-        Questions that wait together share it. Raises StoreUnavailable.
+        Questions that wait together share the read. Raises StoreUnavailable.
         """
+        page = await self._page(cursor, limit)
+        return shown(page, tenant, await self._owners(page, tenant))
+
+    async def _owners(self, batch: CutOffBatch, tenant: str | None) -> Owners:
+        return {} if tenant is None else await self._tenants.owners(batch.entries)
+
+    async def _page(self, cursor: Cursor | None, limit: int) -> CutOffBatch:
         if cursor is not None:
             page = (await self._newest.ask(None)).page(cursor, limit)
             if page is not None:
@@ -95,17 +105,18 @@ class FeedNode:
             timer.cancel()
             gone.remove_done_callback(wake)
 
-    async def stream(self, cursor: Cursor | None) -> Stream:
-        """A stream of everything after the cursor; from now on without one. To be given back by ``leave``.
+    async def stream(self, cursor: Cursor | None, *, tenant: str | None = None) -> Stream:
+        """A stream of everything after the cursor, or of what concerns that tenant; from now on without a cursor. To be
+        given back by ``leave``.
 
         A stream whose cursor is not of this log ends at once, to resync. Raises StoreUnavailable.
         """
-        stream = Stream()
+        stream = Stream(tenant=tenant)
         for _ in range(MOST_PAGES):
             tail = await self._newest.ask(None)
             cursor = cursor or tail.head
             while (missed := tail.page(cursor, PAGE)) is not None and missed.cursor != cursor:
-                stream.put(self._event(cursor, missed))
+                stream.put(self._event(cursor, missed, tenant, await self._owners(missed, tenant)))
                 cursor = missed.cursor
             if missed is not None and tail is self._tail:
                 # No wait since the tail was looked at: nothing is missed and nothing told twice.
@@ -116,7 +127,7 @@ class FeedNode:
                 self._end(stream, Ending.LOST)
                 break
             if old.cursor != cursor:
-                stream.put(self._event(cursor, old))
+                stream.put(self._event(cursor, old, tenant, await self._owners(old, tenant)))
                 cursor = old.cursor
         else:
             self._end(stream, Ending.LOST)
@@ -128,6 +139,10 @@ class FeedNode:
         """The reader went away, or its stream is over."""
         stream.end(Ending.GONE)
         self._streams.discard(stream)
+
+    def dismiss(self, stream: Stream) -> None:
+        """What the reader was let in with is good no more."""
+        self._end(stream, Ending.EXPIRED)
 
     def stir(self) -> None:
         """The log may have moved: look, for the streams, and wake those who wait."""
@@ -177,10 +192,13 @@ class FeedNode:
             if batch.snapshot:
                 self._tail = None
                 continue
+            # Asked before the tail knows the batch: from there to the last stream nothing may be waited for.
+            one = next((stream.tenant for stream in self._streams if stream.tenant is not None), None)
+            owners = await self._owners(batch, one)
             before = tail.head
             tail.extend(batch)
             if batch.cursor != before:
-                self._tell(before, batch)
+                self._tell(before, batch, owners)
             if not batch.more:
                 return tail
             if pages == MOST_PAGES:
@@ -201,29 +219,32 @@ class FeedNode:
         self._events.clear()
         return await self._store.cut_offs_after(page.cursor, limit=page.limit)
 
-    def _tell(self, before: Cursor, batch: CutOffBatch) -> None:
+    def _tell(self, before: Cursor, batch: CutOffBatch, owners: Owners) -> None:
         self.changes += 1
         self._wake()
         if not self._streams:
             return
         try:
-            event = self._event(before, batch)
+            events = {
+                tenant: self._event(before, batch, tenant, owners)
+                for tenant in {stream.tenant for stream in self._streams}
+            }
         except StoreUnavailable:  # no key to sign with: what cannot be pushed is there to be asked for
             self._end_all(Ending.LOST)
             return
         for stream in self._streams:
-            stream.put(event)
+            stream.put(events[stream.tenant])
         slow = [stream for stream in self._streams if stream.ending is not None]
         self._metrics.feed_pushes.inc(len(self._streams) - len(slow))
         for stream in slow:
             self._streams.discard(stream)
             self._metrics.feed_resyncs.labels(Ending.SLOW).inc()
 
-    def _event(self, before: Cursor, batch: CutOffBatch) -> bytes:
-        event = self._events.get((before, batch.cursor))
+    def _event(self, before: Cursor, batch: CutOffBatch, tenant: str | None, owners: Owners) -> bytes:
+        event = self._events.get((before, batch.cursor, tenant))
         if event is None:
-            event = pushed_event(before, batch, self.sign, issuer=self._issuer)
-            self._events[before, batch.cursor] = event
+            event = pushed_event(before, shown(batch, tenant, owners), self.sign, issuer=self._issuer, tenant=tenant)
+            self._events[before, batch.cursor, tenant] = event
         return event
 
     def _end_all(self, ending: Ending) -> None:

@@ -27,6 +27,8 @@ class Ending(StrEnum):
     """The reader was too far behind, and must ask for a page."""
     LOST = "lost"
     """Its cursor is not of this log, or too old to go on from: it must ask for a page."""
+    EXPIRED = "expired"
+    """What it was let in with ran out or was revoked: it must come back with something newer."""
     DRAINING = "draining"
     """The server stops."""
 
@@ -34,14 +36,16 @@ class Ending(StrEnum):
 class Stream:
     """One reader. Lives on one event loop."""
 
-    __slots__ = ("_bytes", "_events", "_most", "_woken", "ending")
+    __slots__ = ("_bytes", "_events", "_most", "_woken", "ending", "tenant")
 
-    def __init__(self, *, most: int = MOST_WAITING) -> None:
+    def __init__(self, *, most: int = MOST_WAITING, tenant: str | None = None) -> None:
         self._events: deque[bytes] = deque()
         self._bytes = 0
         self._most = most
         self._woken: asyncio.Future[None] | None = None
         self.ending: Ending | None = None
+        self.tenant = tenant
+        """Whose verifier it is; None for one that is shown everything."""
 
     def put(self, event: bytes) -> None:
         """Have it sent. A reader that is too far behind loses all that waits, and is told to resync."""

@@ -37,16 +37,17 @@ class FeedEntry(msgspec.Struct, frozen=True, gc=False):
     expires_in: int
 
 
-class FeedPage(msgspec.Struct, frozen=True, gc=False):
-    """A page of the feed."""
+class FeedPage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A page of the feed. ``tenant``: whose verifiers it was made for; left out when it holds what concerns any."""
 
     cursor: str
     entries: list[FeedEntry]
     more: bool
     snapshot: bool
+    tenant: str | None = None
 
 
-class _SignedPage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class _SignedPage(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A page that proves when it was asked for: it repeats the question's nonce and cursor."""
 
     iss: str
@@ -56,26 +57,30 @@ class _SignedPage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     more: bool
     snapshot: bool
     from_: str | None = msgspec.field(name="from")
+    tenant: str | None = None
 
 
-class _Pushed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class _Pushed(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What a stream tells: everything between two places of the log. Proves nothing about when it was sent."""
 
     iss: str
     from_: str = msgspec.field(name="from")
     cursor: str
     entries: list[FeedEntry]
+    tenant: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def plain_page(batch: CutOffBatch) -> bytes:
+def plain_page(batch: CutOffBatch, *, tenant: str | None = None) -> bytes:
     """The page as JSON; entries already past their end are told with 0 seconds."""
-    return _encode(FeedPage(write_cursor(batch.cursor), _entries(batch), batch.more, batch.snapshot))
+    return _encode(FeedPage(write_cursor(batch.cursor), _entries(batch), batch.more, batch.snapshot, tenant))
 
 
-def signed_page(batch: CutOffBatch, sign: Sign, *, issuer: str, nonce: str, asked: str | None) -> bytes:
+def signed_page(
+    batch: CutOffBatch, sign: Sign, *, issuer: str, nonce: str, asked: str | None, tenant: str | None = None
+) -> bytes:
     """The page as a compact JWS. ``asked`` is the cursor of the question as it was written."""
     payload = _SignedPage(
         iss=issuer,
@@ -85,14 +90,15 @@ def signed_page(batch: CutOffBatch, sign: Sign, *, issuer: str, nonce: str, aske
         more=batch.more,
         snapshot=batch.snapshot,
         from_=asked,
+        tenant=tenant,
     )
     return sign(_encode(payload)).encode()
 
 
-def pushed_event(previous: Cursor, batch: CutOffBatch, sign: Sign, *, issuer: str) -> bytes:
+def pushed_event(previous: Cursor, batch: CutOffBatch, sign: Sign, *, issuer: str, tenant: str | None = None) -> bytes:
     """The event of a stream that takes a reader from one place to the next."""
     cursor = write_cursor(batch.cursor)
-    payload = _Pushed(iss=issuer, from_=write_cursor(previous), cursor=cursor, entries=_entries(batch))
+    payload = _Pushed(iss=issuer, from_=write_cursor(previous), cursor=cursor, entries=_entries(batch), tenant=tenant)
     return f"event: cut-offs\nid: {cursor}\ndata: {sign(_encode(payload))}\n\n".encode()
 
 

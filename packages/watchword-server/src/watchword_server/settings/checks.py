@@ -51,6 +51,9 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
     if s.server.client_certificate_header is not None and not s.server.trusted_proxies:
         mend = "name the proxy's network in server.trusted_proxies"
         yield "certificate-header", "server.client_certificate_header", "is believed from trusted proxies only", mend
+    if s.feed.certificates and s.server.tls_client_ca is None and s.server.client_certificate_header is None:
+        mend = "set server.tls_client_ca, or server.client_certificate_header to what the proxy hands on"
+        yield "feed-certificates", "feed.certificates", "nobody is asked for a certificate", mend
     if s.sessions.idle > s.sessions.absolute:
         yield "idle-over-absolute", "sessions.idle", "is longer than sessions.absolute", "shorten it"
     if s.keys.announce_before >= s.keys.rotate_every:
@@ -114,7 +117,7 @@ def _openness(s: Settings) -> Iterator[_Found]:
         yield "cors-http", "cors.origins", "an http origin can be forged on the way", "name https origins only"
     if s.playground.enabled:
         yield "playground-on", "playground.enabled", "the demonstration page is for development", "set it to false"
-    if s.feed.token is None:
+    if s.feed.token is None and not s.feed.access_tokens and not s.feed.certificates:
         mend = "set WATCHWORD_FEED__TOKEN_FILE to a file with a random token; verifiers present it"
         yield "feed-open", "feed.token", "reading the revocation feed needs a credential", mend
     if s.log.level == "debug":

@@ -19,6 +19,7 @@ from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
 from watchword_server.settings.values import (
     Algorithm,
+    CertificateNames,
     DenylistUrl,
     FilePath,
     Issuer,
@@ -194,7 +195,17 @@ class Cors(Section):
 class Feed(Section):
     """The revocation feed for verifiers."""
 
-    token: SecretStr | None = _of(None, "Bearer credential that reading `/revocations` needs.", min_length=16)
+    token: SecretStr | None = _of(None, "Bearer credential that reads `/revocations`.", min_length=16)
+    access_tokens: bool = _of(
+        default=False,
+        description="Whether access tokens of this server with the scope `watchword:feed`, which a client gets for itself "
+        "(client credentials), read `/revocations`. One with a `tenant` is shown what concerns that tenant.",
+    )
+    certificates: CertificateNames = _of(
+        (),
+        "Client certificates (mTLS) that read `/revocations`: `dns:<name>` or `uri:<uri>` of the alternative names, or "
+        "`x5t#S256:<thumbprint>`.",
+    )
     max_readers: int = _of(
         10_000,
         "Verifiers that one worker holds at a time, by long poll or stream; more are told to come back (503). Each needs "

@@ -21,6 +21,9 @@ Algorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "EdDSA", "Ed25519", "R
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|[smhdw])", re.ASCII)
+_CERTIFICATE_NAME = re.compile(
+    r"dns:[A-Za-z0-9._-]{1,253}|uri:[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]{1,1024}|x5t#S256:[A-Za-z0-9_-]{43}", re.ASCII
+)
 _LONGEST = 100 * 365 * 86400.0
 
 
@@ -194,10 +197,18 @@ def as_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _certificate_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _CERTIFICATE_NAME.fullmatch(name):
+            raise ValueError("a certificate is named dns:<name>, uri:<uri> or x5t#S256:<43 characters of base64url>")
+    return tuple(name.lower() if name.startswith("dns:") else name for name in names)
+
+
 Seconds: TypeAlias = Annotated[float, BeforeValidator(seconds)]
 WholeSeconds: TypeAlias = Annotated[int, BeforeValidator(seconds)]
 Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Networks: TypeAlias = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+CertificateNames: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_certificate_names)]
 OutgoingAllowed: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_outgoing_allowed)]
 Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_origins)]
 Issuer: TypeAlias = Annotated[str, AfterValidator(_issuer)]

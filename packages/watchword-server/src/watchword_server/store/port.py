@@ -12,7 +12,7 @@ between tasks, threads, processes and hosts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
@@ -185,6 +185,12 @@ class Revocations(Protocol):
     async def cut_offs_after(self, cursor: Cursor | None, *, limit: int) -> CutOffBatch:
         """Entries after the cursor in order of position, read in one snapshot; from the start when the cursor is None,
         of another epoch, ahead of the head, or its chain does not match (`snapshot` is then True).
+        """
+        ...
+
+    async def tenants_of(self, subjects: Collection[tuple[Axis, str]]) -> Mapping[tuple[Axis, str], str | None]:
+        """Of which tenant each account, session or family is, None for those of none. Those that are not on record (any
+        more), and what is on another axis, are left out.
         """
         ...
 

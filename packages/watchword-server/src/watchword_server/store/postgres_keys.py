@@ -6,13 +6,14 @@ Does not serve the feed; endpoints/feed does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
 
 from watchword_server.store.log import EPOCH_JUMP, START, known_form, require_axis, require_lifetime
+from watchword_server.store.ownership import OWNED_AXES, tenants_statement
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.postgres_sessions import PostgresFamilies
 from watchword_server.store.postgres_watch import Watch
@@ -50,6 +51,7 @@ SELECT h.epoch, h.position, h.chain, h.known, t.now, current_setting('transactio
     ORDER BY r.position LIMIT $5
 ) r ON true ORDER BY r.position
 """
+_TENANTS: Final = tenants_statement("= ANY (${number}::text[])")
 _ADD_KEY: Final = "SELECT watchword_add_key($1, ROW($2, $3, $4, $5, $6, $7, $8, $9, $10)::signing_keys, $11, $12)"
 _FAILURES: Final = (
     "SELECT name, count, window_ends_at FROM failures WHERE name = ANY ($2) AND window_ends_at > watchword_now($1)"
@@ -128,6 +130,11 @@ class PostgresRevocations(PostgresFamilies):
             snapshot=not known,
             read_at=now,
         )
+
+    async def tenants_of(self, subjects: Collection[tuple[Axis, str]]) -> dict[tuple[Axis, str], str | None]:
+        """Whose accounts, sessions and families are, by tenant."""
+        values = [sorted(value for axis, value in subjects if axis == owned) for owned in OWNED_AXES]
+        return {(row[0], row[1]): row[2] for row in await self._rows(_TENANTS, *values)}
 
     async def begin_epoch(self, audit: AuditEvent) -> Cursor:
         """Begin a new epoch past all positions that may have been lost, and cut everything off."""

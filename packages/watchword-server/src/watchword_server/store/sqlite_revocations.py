@@ -6,12 +6,14 @@ Does not serve the feed; endpoints/feed does.
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Final
 
 from watchword_server.store.log import EPOCH_JUMP, SHARED_AXES, START, known_form, require_axis, require_lifetime
+from watchword_server.store.ownership import OWNED_AXES, tenants_statement
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.reach import reach_of, reach_statement
 from watchword_server.store.records import AuditEvent, Axis, Cursor, CutOff, CutOffBatch, Reach
@@ -32,6 +34,7 @@ _PAGE: Final = (
     f"SELECT {CUT_OFF_COLUMNS}, r.chain FROM revocations r WHERE r.position > ? AND r.axis <> '' AND r.expires_at > ? "
     "ORDER BY r.position LIMIT ?"
 )
+_TENANTS: Final = tenants_statement("IN (SELECT value FROM json_each(?{number}))")
 
 
 class SqliteRevocations(SqliteFamilies):
@@ -96,6 +99,13 @@ class SqliteRevocations(SqliteFamilies):
         if cursor is not None and cursor == await self.head():
             return CutOffBatch(entries=(), cursor=cursor, more=False, snapshot=False, read_at=self._now())
         return await self._beside(lambda connection: _page(connection, self._now(), cursor, most))
+
+    async def tenants_of(self, subjects: Collection[tuple[Axis, str]]) -> dict[tuple[Axis, str], str | None]:
+        """Whose accounts, sessions and families are, by tenant; on the thread of long reads."""
+        values = [json.dumps(sorted(value for axis, value in subjects if axis == owned)) for owned in OWNED_AXES]
+        return await self._beside(
+            lambda connection: {(row[0], row[1]): row[2] for row in connection.execute(_TENANTS, values)}
+        )
 
     async def begin_epoch(self, audit: AuditEvent) -> Cursor:
         """Begin a new epoch past all positions that may have been lost, and cut everything off."""

@@ -1,23 +1,21 @@
 """`GET /revocations` and `GET /revocations/keys`: who may ask, and how the answer is given.
 
-Writes nothing. Reading needs the feed's bearer token, since an open feed would tell strangers who logs out when.
+Writes nothing. Reading needs a credential (access.py), since an open feed would tell strangers who logs out when.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from watchword.oauth.challenge import challenge
-from watchword.oauth.names import ErrorCode
 
+from watchword_server.endpoints.feed.access import FeedAccess, Reader
 from watchword_server.endpoints.feed.holding import COME_BACK, EventStream, Places, departure
 from watchword_server.endpoints.feed.question import Question, accepts, parse_question
 from watchword_server.keys.jwks import JwksDocument
@@ -36,6 +34,8 @@ from watchword_server.web.documents import document_response
 from watchword_server.web.metrics import Metrics, held_for
 from watchword_server.web.problem import ProblemError
 
+T = TypeVar("T")
+
 PATH: Final = "/revocations"
 KEYS_PATH: Final = "/revocations/keys"
 KEYS_MAX_AGE: Final = 60
@@ -50,8 +50,8 @@ _PACKING_LEVEL: Final = 4
 class Feed:
     """The endpoints over one node.
 
-    ``token`` is the secret that verifiers present; None (development only) leaves the feed open. ``patience``: seconds
-    for one read of the store. ``verifiers`` is told who asks and what was sent.
+    ``access`` lets readers in. ``patience``: seconds for one read of the store. ``verifiers`` is told who asks and what
+    was sent.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Feed:
         node: FeedNode,
         metrics: Metrics,
         *,
+        access: FeedAccess,
         keys: Callable[[], JwksDocument],
         issuer: str,
         settings: FeedSettings,
@@ -70,7 +71,7 @@ class Feed:
         self._metrics = metrics
         self._keys = keys
         self._issuer = issuer
-        self._token = settings.token.get_secret_value().encode() if settings.token is not None else None
+        self._access = access
         self._keep_alive = settings.keep_alive
         self._patience = patience
         self._places = Places(settings.max_readers, metrics)
@@ -86,28 +87,43 @@ class Feed:
 
     async def read(self, request: Request) -> Response:
         """A page after `cursor`, a signed one with `nonce`, once there is news with `wait`; or a stream of events."""
-        self._authenticate(request.headers.getlist("authorization"))
+        reader = await self._in_time(self._access.reader(request))
         question = parse_question(request)
         if question.stream:
-            return await self._stream(question, request)
+            return await self._stream(question, request, reader)
         self._verifiers.asked(question.verifier, question.cursor, held=question.wait > 0)
-        batch = await self._held(question, request) if question.wait > 0 else await self._page(question)
+        if question.wait > 0:
+            batch = await self._held(question, request, reader)
+            # It was let in a while ago.
+            await self._in_time(self._access.check(reader))
+        else:
+            batch = await self._page(question, reader)
         self._metrics.feed_reads.labels("snapshot" if batch.snapshot else "batch").inc()
         self._verifiers.sent(question.verifier, batch.cursor)
         if question.nonce is None:
-            return await _packed(plain_page(batch), "application/json", request)
-        signed = signed_page(batch, self._node.sign, issuer=self._issuer, nonce=question.nonce, asked=question.asked)
+            return await _packed(plain_page(batch, tenant=reader.tenant), "application/json", request)
+        signed = signed_page(
+            batch,
+            self._node.sign,
+            issuer=self._issuer,
+            nonce=question.nonce,
+            asked=question.asked,
+            tenant=reader.tenant,
+        )
         return await _packed(signed, SIGNED_MEDIA_TYPE, request)
 
-    async def _page(self, question: Question) -> CutOffBatch:
+    async def _page(self, question: Question, reader: Reader) -> CutOffBatch:
+        return await self._in_time(self._node.page(question.cursor, question.limit, tenant=reader.tenant))
+
+    async def _in_time(self, reading: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._patience):
-                return await self._node.page(question.cursor, question.limit)
+                return await reading
         except TimeoutError as error:
             detail = "The revocation log could not be read in time."
             raise ProblemError(503, "request_timeout", detail, headers=COME_BACK) from error
 
-    async def _held(self, question: Question, request: Request) -> CutOffBatch:
+    async def _held(self, question: Question, request: Request, reader: Reader) -> CutOffBatch:
         """The page once there is something after the cursor, or the time is over: always from a read begun then."""
         loop = asyncio.get_running_loop()
         until = loop.time() + question.wait
@@ -116,7 +132,7 @@ class Feed:
             try:
                 while True:
                     seen = self._node.changes
-                    batch = await self._page(question)
+                    batch = await self._page(question, reader)
                     left = until - loop.time()
                     if batch.cursor != question.cursor or left <= 0 or self._node.draining:
                         return batch
@@ -127,26 +143,24 @@ class Feed:
             finally:
                 gone.cancel()
 
-    async def _stream(self, question: Question, request: Request) -> Response:
+    async def _stream(self, question: Question, request: Request, reader: Reader) -> Response:
         if request.method == "HEAD":
             return Response(media_type=STREAM_MEDIA_TYPE)
         if self._node.draining:
             raise ProblemError(503, "feed_draining", "The server is stopping.", headers=COME_BACK)
         self._places.take("stream")
         try:
-            async with asyncio.timeout(self._patience):
-                stream = await self._node.stream(question.cursor)
-        except BaseException as error:
+            stream = await self._in_time(self._node.stream(question.cursor, tenant=reader.tenant))
+        except BaseException:
             self._places.give_back("stream")
-            if isinstance(error, TimeoutError):
-                detail = "The revocation log could not be read in time."
-                raise ProblemError(503, "request_timeout", detail, headers=COME_BACK) from error
             raise
 
+        self._access.watch(stream, reader)
         shown = ExitStack()
         shown.enter_context(self._verifiers.streaming(question.verifier))
 
         def left() -> None:
+            self._access.forget(stream)
             self._node.leave(stream)
             self._places.give_back("stream")
             shown.close()
@@ -156,21 +170,6 @@ class Feed:
                 self._verifiers.sent(question.verifier, place)
 
         return EventStream(stream, keep_alive=self._keep_alive, left=left, sent=sent)
-
-    def _authenticate(self, authorization: Sequence[str]) -> None:
-        if self._token is None:
-            return
-        presented = (
-            authorization[0][7:] if len(authorization) == 1 and authorization[0][:7].lower() == "bearer " else ""
-        )
-        if not hmac.compare_digest(presented.encode("utf-8", "replace"), self._token):
-            error = ErrorCode.INVALID_TOKEN if presented else None
-            raise ProblemError(
-                401,
-                "feed_unauthorized",
-                "Reading the revocation feed needs its bearer token (feed.token of the server).",
-                headers={"WWW-Authenticate": challenge(error=error)},
-            )
 
 
 async def _packed(body: bytes, media_type: str, request: Request) -> Response:
