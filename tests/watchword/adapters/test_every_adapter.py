@@ -1,10 +1,12 @@
 """One table of requests for every adapter that speaks HTTP: the answers are those of RFC 6750 and RFC 9728, to the byte."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 from watchword import Revocations
 from watchword.jose.jwk import Key
+from watchword.testing import override
 
 from .conftest import ABSENT, MALFORMED
 from .stages import HTTP, stage
@@ -207,3 +209,21 @@ async def test_nothing_of_a_bad_token_is_in_the_answer(api, issuer):
         answer = await service.ask("/profile", f"Bearer {token}")
         shown = f"{answer.headers} {answer.body}"
         assert not any(part in shown for part in ("mallory", "elsewhere", *token.split(".")))
+
+
+async def test_in_tests_a_token_may_stand_in_for_whatever_requests_present(api, issuer):
+    token = issuer.access_token("grace", roles=["admin"])
+    async with api() as service:
+        with ExitStack() as stack:
+            for guarded in service.guarded:
+                stack.enter_context(override(guarded, token))
+            for values in ([], ["Bearer x"], ["Bearer a b"]):
+                for path in ("/profile", "/admin", "/posts"):
+                    assert (await service.ask(path, *values)).json == {"sub": "grace"}
+                assert (await service.ask("/reports", *values)).status == 403, "what is asked for is asked for still"
+        assert (await service.ask("/admin")).status == 401
+
+
+def test_nothing_but_a_guard_can_be_overridden(issuer):
+    with pytest.raises(TypeError), override(object(), issuer.access_token()):
+        pass

@@ -5,7 +5,8 @@ No network, no server, no sleeping. Not for production: `FakeIssuer` signs whate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +17,7 @@ from watchword.jose import jws
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 from watchword.transport import Request, Response, TransportError
+from watchword.verify.access_token import AccessToken
 from watchword.verify.answer import MEDIA_TYPE, TYP
 from watchword.verify.dpop import access_token_hash
 from watchword.verify.policy import MAX_LEEWAY_SECONDS
@@ -78,6 +80,28 @@ def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] |
     return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value))
 
 
+@contextmanager
+def override(guarded: object, token: AccessToken) -> Iterator[None]:
+    """Let every request in with this token, whatever it presents, as long as the context lasts::
+
+        with override(auth, issuer.access_token("ada", roles=["admin"])):
+            client.get("/admin")
+
+    ``guarded`` is what the adapter was made of: a ``BearerAuth``, middleware or interceptor, or
+    ``watchword.adapters.django.conf.gate()``. What routes ask for is looked at all the same.
+
+    Raises: TypeError for anything else.
+    """
+    gate: Any = getattr(guarded, "gate", guarded)
+    if not hasattr(gate, "stand_in"):
+        raise TypeError("override what guards requests: an adapter, or its gate")
+    before, gate.stand_in = gate.stand_in, token
+    try:
+        yield
+    finally:
+        gate.stand_in = before
+
+
 class FakeDpopKey:
     """The key of a client that makes DPoP proofs (RFC 9449 §4.2)."""
 
@@ -138,6 +162,7 @@ class FakeIssuer:
         self._algorithm = algorithm
         self._cut_offs: list[tuple[CutOff, float]] = []
         self._jti = 0
+        self._opaque: dict[str, dict[str, Any]] = {}
         self.key: Key = Key.generate(algorithm)
         self.keys: KeySet = KeySet([self.key])
         """Published now; assign another set to publish it instead."""
@@ -145,6 +170,8 @@ class FakeIssuer:
         """Signs the feed, and nothing else."""
         self.feed_keys: KeySet = KeySet([self.feed_key])
         """The feed's keys as they are published; assign another set to publish it instead."""
+        self.introspection_authorization: str | None = None
+        """The value of ``Authorization`` that the introspection endpoint asks for, if any."""
         self.feed_token: str | None = None
         """The credential the feed asks for, if any."""
         self.transport: FakeTransport = FakeTransport(
@@ -152,6 +179,7 @@ class FakeIssuer:
                 f"{issuer}/.well-known/openid-configuration": self._metadata,
                 f"{issuer}/jwks": self._jwks,
                 f"{issuer}/revocations": self._feed,
+                f"{issuer}/introspect": self._introspect,
                 f"{issuer}/revocations/keys": lambda _: json_response(self.feed_keys.public_jwks()),
             }
         )
@@ -171,6 +199,21 @@ class FakeIssuer:
 
         ``key``, ``typ`` and ``header`` serve tests of tokens that must be refused.
         """
+        signer = Signer(self.key if key is None else key, algorithm=None, typ=typ, header=header)
+        return signer.sign(msgspec.json.encode(self._claims(sub, scope, roles, claims)))
+
+    def opaque_token(
+        self, sub: str = "ada", *, scope: str | Collection[str] = "", roles: Collection[str] = (), **claims: Any
+    ) -> str:
+        """An opaque access token, about which the introspection endpoint answers; otherwise as `token`."""
+        members = self._claims(sub, scope, roles, claims)
+        raw = f"wo_{members.get('jti', self._jti)}"
+        self._opaque[raw] = members
+        return raw
+
+    def _claims(
+        self, sub: str, scope: str | Collection[str], roles: Collection[str], claims: Mapping[str, Any]
+    ) -> dict[str, Any]:
         now = int(self.clock.now())
         self._jti += 1
         members = {
@@ -187,8 +230,7 @@ class FakeIssuer:
             "roles": list(roles),
             **claims,
         }
-        signer = Signer(self.key if key is None else key, algorithm=None, typ=typ, header=header)
-        return signer.sign(msgspec.json.encode({name: value for name, value in members.items() if value is not None}))
+        return {name: value for name, value in members.items() if value is not None}
 
     def verifier(self, audience: str | None = None, **options: Any) -> Verifier:
         """A verifier for its tokens that needs no network; ``options`` as `Verifier` takes them."""
@@ -197,6 +239,10 @@ class FakeIssuer:
     def sync_verifier(self, audience: str | None = None, **options: Any) -> SyncVerifier:
         """As `verifier`, without async."""
         return SyncVerifier(self.issuer, audience or self.audience, **self._options(options))
+
+    def access_token(self, sub: str = "ada", **claims: Any) -> AccessToken:
+        """What a verifier makes of such a `token`: for `override`, and for functions that take one."""
+        return self.sync_verifier().verify(self.token(sub, **claims))
 
     def rotate(self) -> Key:
         """Sign with a new key from now on; the old ones stay published. Returns: the new key."""
@@ -235,19 +281,41 @@ class FakeIssuer:
         """Nothing newer is to be had."""
 
     def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {"keys": self, "revocations": self.view, "clock": self.clock, **options}
+        known = {"keys": self, "revocations": self.view, "clock": self.clock}
+        return {**known, **({"transport": self.transport} if "introspection" in options else {}), **options}
 
     def _metadata(self, _request: Request) -> Response:
         return json_response(
             {
                 "issuer": self.issuer,
                 "jwks_uri": f"{self.issuer}/jwks",
+                "introspection_endpoint": f"{self.issuer}/introspect",
                 "watchword_revocations_keys_uri": f"{self.issuer}/revocations/keys",
             }
         )
 
     def _jwks(self, _request: Request) -> Response:
         return json_response(self.keys.public_jwks(), headers={"cache-control": "public, max-age=300"})
+
+    def _introspect(self, request: Request) -> Response:
+        if self.introspection_authorization not in {None, request.headers.get("Authorization")}:
+            return json_response({"error": "invalid_client"}, status=401)
+        form = {name: values[0] for name, values in parse_qs((request.body or b"").decode()).items()}
+        claims = self._opaque.get(form.get("token", ""), {})
+        named = [claims.get(name) for name in ("jti", "sid", "sub", "client_id", "tenant")]
+        cut_off = any(entry.value in named for entry, _ in self._cut_offs)
+        active = bool(claims) and not cut_off and self.clock.now() < claims.get("exp", 0)
+        answer = {"active": True, "token_type": "Bearer", **claims} if active else {"active": False}
+        if "token-introspection+jwt" not in request.headers.get("Accept", ""):
+            return json_response(answer)
+        signed = {
+            "iss": self.issuer,
+            "aud": form.get("client_id", "api"),
+            "iat": int(self.clock.now()),
+            "token_introspection": answer,
+        }
+        body = Signer(self.key, typ="token-introspection+jwt").sign(msgspec.json.encode(signed))
+        return Response(200, {"content-type": "application/token-introspection+jwt"}, body.encode())
 
     def _feed(self, request: Request) -> Response:
         if self.feed_token is not None and request.headers.get("Authorization") != f"Bearer {self.feed_token}":

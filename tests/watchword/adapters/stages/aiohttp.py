@@ -25,8 +25,9 @@ class SocketCaller:
 
     behind_server = True
 
-    def __init__(self, port):
+    def __init__(self, port, *guarded):
         self.port = port
+        self.guarded = guarded
 
     async def ask(self, path, *authorization, method="GET", headers=()):
         values = [value if isinstance(value, bytes) else value.encode() for value in authorization]
@@ -53,6 +54,6 @@ async def stage(issuer, verifier, auth):
     server = TestServer(app, host="127.0.0.1")
     await server.start_server(max_line_size=_ROOM, max_field_size=_ROOM, max_headers=100)
     try:
-        yield SocketCaller(server.port)
+        yield SocketCaller(server.port, bearer)
     finally:
         await server.close()

@@ -25,4 +25,4 @@ async def stage(issuer, verifier, auth):
     async def app(scope, receive, send):
         await routes[scope["path"]](scope, receive, send)
 
-    yield AsgiCaller(app)
+    yield AsgiCaller(app, *routes.values())

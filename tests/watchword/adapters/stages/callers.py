@@ -33,8 +33,9 @@ class AsgiCaller:
 
     behind_server = False
 
-    def __init__(self, app):
+    def __init__(self, app, *guarded):
         self.app = app
+        self.guarded = guarded
 
     async def ask(self, path, *authorization, method="GET", headers=()):
         values = [value if isinstance(value, bytes) else value.encode() for value in authorization]
@@ -75,8 +76,9 @@ class WsgiCaller:
 
     behind_server = False
 
-    def __init__(self, app):
+    def __init__(self, app, *guarded):
         self.app = app
+        self.guarded = guarded
 
     async def ask(self, path, *authorization, method="GET", headers=()):
         return await asyncio.to_thread(self._ask, path, authorization, method, headers)

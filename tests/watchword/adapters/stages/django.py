@@ -24,6 +24,7 @@ from django.http import JsonResponse
 from django.test import override_settings
 from django.urls import path
 from watchword.adapters.django import optional, require
+from watchword.adapters.django.conf import gate
 
 
 def show(request):
@@ -49,4 +50,4 @@ def configured(urls, verifier, auth, **settings):
 async def stage(issuer, verifier, auth):
     urls = [path(route[1:], guarded(show, asked)) for route, asked in ROUTES.items()]
     with configured(urls, issuer.sync_verifier(**verifier), auth):
-        yield WsgiCaller(WSGIHandler())
+        yield WsgiCaller(WSGIHandler(), gate())

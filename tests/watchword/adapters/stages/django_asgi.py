@@ -8,6 +8,7 @@ from .django import show as show_in_thread
 
 from django.core.handlers.asgi import ASGIHandler  # isort: skip
 from django.urls import path  # isort: skip
+from watchword.adapters.django.conf import gate
 
 
 async def show(request):
@@ -19,4 +20,4 @@ async def stage(issuer, verifier, auth):
     urls = [path(route[1:], guarded(show, asked)) for route, asked in ROUTES.items()]
     middleware = ["watchword.adapters.django.middleware.BearerMiddleware"]
     with configured(urls, issuer.sync_verifier(**verifier), auth, MIDDLEWARE=middleware):
-        yield AsgiCaller(ASGIHandler())
+        yield AsgiCaller(ASGIHandler(), gate())

@@ -10,6 +10,7 @@ from django.urls import path  # isort: skip
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from watchword.adapters.django.conf import gate
 from watchword.adapters.drf import BearerAuthentication, exception_handler, require
 
 
@@ -30,4 +31,4 @@ def view(asked):
 async def stage(issuer, verifier, auth):
     urls = [path(route[1:], view(asked)) for route, asked in ROUTES.items()]
     with configured(urls, issuer.sync_verifier(**verifier), auth):
-        yield WsgiCaller(WSGIHandler())
+        yield WsgiCaller(WSGIHandler(), gate())

@@ -37,4 +37,4 @@ async def stage(issuer, verifier, auth):
         async def asking(token: Annotated[AccessToken, Depends(auth.requires(**ROUTES[path]))]):
             return {"sub": token.sub}
 
-    yield AsgiCaller(app)
+    yield AsgiCaller(app, auth)

@@ -19,4 +19,4 @@ async def stage(issuer, verifier, auth):
     for path, asked in ROUTES.items():
         view = auth.optional()(show) if "optional" in asked else auth.require(**asked)(show)
         app.add_url_rule(path, path, view)
-    yield WsgiCaller(app)
+    yield WsgiCaller(app, auth)

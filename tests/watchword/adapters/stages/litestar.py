@@ -24,4 +24,4 @@ async def stage(issuer, verifier, auth):
     handlers = []
     for path, asked in ROUTES.items():
         handlers.append(handler(path, bearer.optional() if "optional" in asked else bearer.require(**asked)))
-    yield AsgiCaller(Litestar(handlers, plugins=[bearer], openapi_config=None))
+    yield AsgiCaller(Litestar(handlers, plugins=[bearer], openapi_config=None), bearer)

@@ -10,6 +10,7 @@ from django.core.handlers.wsgi import WSGIHandler  # isort: skip
 from django.urls import path  # isort: skip
 from ninja import NinjaAPI
 from watchword import AccessToken
+from watchword.adapters.django.conf import gate
 from watchword.adapters.ninja import BearerAuth
 
 
@@ -25,4 +26,4 @@ async def stage(issuer, verifier, auth):
         for route, asked in ROUTES.items():
             api.get(route, auth=bearer.optional() if "optional" in asked else bearer.require(**asked))(show)
         with configured([path("", api.urls)], issuer.sync_verifier(**verifier), auth):
-            yield WsgiCaller(WSGIHandler())
+            yield WsgiCaller(WSGIHandler(), gate())

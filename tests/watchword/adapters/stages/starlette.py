@@ -20,4 +20,4 @@ async def stage(issuer, verifier, auth):
     routes = []
     for path, asked in ROUTES.items():
         routes.append(Route(path, show if "optional" in asked else backend.require(**asked)(show)))
-    yield AsgiCaller(Starlette(routes=routes, middleware=[backend.middleware()]))
+    yield AsgiCaller(Starlette(routes=routes, middleware=[backend.middleware()]), backend)

@@ -25,4 +25,4 @@ async def stage(issuer, verifier, auth):
     def app(environ, start_response):
         return routes[environ["PATH_INFO"]](environ, start_response)
 
-    yield WsgiCaller(app)
+    yield WsgiCaller(app, *routes.values())

@@ -67,7 +67,7 @@ class BearerAuth(SecurityBase):
         self.optional: _OptionalBearerAuth = _OptionalBearerAuth(self)
         """The same for routes that are open to all: None without credentials. Bad credentials are refused all the same,
         and so are good ones without the scopes named."""
-        self._gate = Gate(
+        self.gate: Gate = Gate(
             verifier,
             realm=realm,
             resource_metadata=resource_metadata,
@@ -85,9 +85,9 @@ class BearerAuth(SecurityBase):
         sibling = self._siblings.get((max_staleness, when_stale))
         if sibling is None:
             sibling = self._siblings[max_staleness, when_stale] = BearerAuth(
-                self._gate.verifier,
-                realm=self._gate.bearer.realm,
-                resource_metadata=self._gate.bearer.resource_metadata,
+                self.gate.verifier,
+                realm=self.gate.bearer.realm,
+                resource_metadata=self.gate.bearer.resource_metadata,
                 scheme_name=self.scheme_name,
                 description=self.model.description or _DESCRIPTION,
                 max_staleness=max_staleness,
@@ -105,7 +105,7 @@ class BearerAuth(SecurityBase):
 
     async def _admit(self, connection: HTTPConnection, requirement: Requirement) -> AccessToken | None:
         try:
-            return (await self._gate.admit(presented_by(connection.scope), requirement)).token
+            return (await self.gate.admit(presented_by(connection.scope), requirement)).token
         except Refused as refused:
             refuse(connection, refused)
 
@@ -120,7 +120,7 @@ class BearerAuth(SecurityBase):
         requirement = Requirement(**asked)
         if requirement.asks_freshly or requirement == Requirement():
             raise ValueError("name what the token must have; a fresher view is asked for by within()")
-        return self._guard(lambda token: self._gate.check(token, requirement))
+        return self._guard(lambda token: self.gate.check(token, requirement))
 
     def roles(self, *roles: str) -> Callable[..., Awaitable[AccessToken]]:
         """A dependency that requires all of these roles: ``Depends(auth.roles("admin"))``.
@@ -129,7 +129,7 @@ class BearerAuth(SecurityBase):
         """
         _require_some(roles)
         requirement = Requirement(roles=roles)
-        return self._guard(lambda token: self._gate.check(token, requirement))
+        return self._guard(lambda token: self.gate.check(token, requirement))
 
     def any_role(self, *roles: str) -> Callable[..., Awaitable[AccessToken]]:
         """A dependency that requires at least one of these roles; otherwise as `roles`."""
@@ -139,7 +139,7 @@ class BearerAuth(SecurityBase):
 
         def check(token: AccessToken) -> None:
             if not set(roles).intersection(token.roles):
-                self._gate.check(token, requirement)
+                self.gate.check(token, requirement)
 
         return self._guard(check)
 

@@ -105,7 +105,7 @@ class BearerBackend(AuthenticationBackend):
         ``realm`` and ``resource_metadata`` (a URL, RFC 9728) go into challenges; ``max_staleness`` and ``when_stale``
         to `Verifier.verify`.
         """
-        self._gate = Gate(
+        self.gate: Gate = Gate(
             verifier,
             realm=realm,
             resource_metadata=resource_metadata,
@@ -121,7 +121,7 @@ class BearerBackend(AuthenticationBackend):
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, TokenUser] | None:
         """As Starlette asks for it. Raises: CredentialsRefused."""
         try:
-            token = (await self._gate.admit(presented_by(conn.scope), PERHAPS_A_TOKEN)).token
+            token = (await self.gate.admit(presented_by(conn.scope), PERHAPS_A_TOKEN)).token
         except Refused as refused:
             raise CredentialsRefused(refused) from refused
         if token is None:
@@ -136,21 +136,21 @@ class BearerBackend(AuthenticationBackend):
 
         Raises: TypeError for one string; ValueError for a scope that no token can have, or a bound that cannot be kept.
         """
-        requirement = self._gate.announce(Requirement(**asked))
+        requirement = self.gate.announce(Requirement(**asked))
 
         def check(conn: HTTPConnection) -> AccessToken:
             token = conn.user.token if isinstance(conn.user, TokenUser) else None
             try:
-                self._gate.check(token, requirement)
+                self.gate.check(token, requirement)
             except Refused as refused:
                 refuse(conn, refused)
             return cast("AccessToken", token)
 
         async def check_freshly(conn: HTTPConnection) -> None:
-            before = Admitted(check(conn), self._gate.verifier)
+            before = Admitted(check(conn), self.gate.verifier)
             try:
                 # Verified once more: to ask for the age alone would come after the look-up, and vouch for too much.
-                await self._gate.admit(presented_by(conn.scope), requirement, before)
+                await self.gate.admit(presented_by(conn.scope), requirement, before)
             except Refused as refused:
                 refuse(conn, refused)
 
