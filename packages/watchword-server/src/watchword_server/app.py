@@ -16,9 +16,11 @@ from watchword_server import entropy
 from watchword_server.accounts.hasher import PasswordHasher
 from watchword_server.accounts.service import AccountService
 from watchword_server.accounts.throttle import LoginThrottle
+from watchword_server.clients.entitlement import longest_lifetime
 from watchword_server.keys.ring import ALGORITHMS, KeyRing
 from watchword_server.keys.schedule import KeySchedule
 from watchword_server.keys.sealing import MasterKey, Sealer
+from watchword_server.oauth_composition import OAuthServices, compose_oauth
 from watchword_server.outbox.backoff import Backoff
 from watchword_server.outbox.courier import Courier
 from watchword_server.outbox.follower import LogFollower, Translator
@@ -67,6 +69,7 @@ class Services:
     feed: FeedNode
     verifiers: Verifiers
     outgoing: OutgoingRequests
+    oauth: OAuthServices
 
 
 @asynccontextmanager
@@ -85,7 +88,7 @@ async def open_services(
     services = None
     try:
         # With the leeway that verifiers grant: a cut-off must outlive what they accept, not only what was issued.
-        lives = settings.tokens.access_lifetime + settings.tokens.leeway
+        lives = longest_lifetime(settings) + settings.tokens.leeway
         longest = await store.declare_lifetime(_ACCESS_TOKENS, lives)
         services = compose(settings, store, clock or system_clock, longest_lifetime=longest)
         await services.keys.start()
@@ -134,6 +137,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         algorithms=tuple(sorted(ALGORITHMS)),
         leeway=settings.tokens.leeway,
     )
+    outgoing = outgoing_requests(settings)
     return Services(
         settings=settings,
         clock=clock,
@@ -151,7 +155,8 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
             store, lambda payload: keys.feed_signer(SIGNED_TYPE).sign(payload), metrics, issuer=settings.issuer
         ),
         verifiers=Verifiers(clock),
-        outgoing=outgoing_requests(settings),
+        outgoing=outgoing,
+        oauth=compose_oauth(settings, store, clock, keys=keys, issuer=issuer, rotation=rotation, outgoing=outgoing),
     )
 
 
@@ -216,6 +221,7 @@ def key_ring(settings: Settings, store: Store, clock: Clock, *, longest_lifetime
         clock=clock,
         random_bytes=entropy.random_bytes,
         algorithm=settings.tokens.algorithm,
+        offered=settings.oauth.id_token_algorithms,
         access_token=KeySchedule(
             rotate_every=schedule.rotate_every,
             announce_before=schedule.announce_before,

@@ -15,7 +15,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ClientAuthentication, ErrorCode
 
 from watchword_server import entropy
-from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED, client_of, document_of
+from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED, ClientSource, client_of, document_of
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge
 from watchword_server.store.authorization_port import Clients
@@ -47,11 +47,21 @@ class _Secret:
 class ClientAdministration:
     """Acts on clients on record by whoever may."""
 
-    def __init__(self, store: Clients, rules: RegistrationRules, seal: Callable[[str, bytes], bytes]) -> None:
-        """``seal(client_id, secret)`` keeps the secret of ``client_secret_jwt``, which no digest can check."""
+    def __init__(
+        self,
+        store: Clients,
+        rules: RegistrationRules,
+        seal: Callable[[str, bytes], bytes],
+        *,
+        reserved: ClientSource | None = None,
+    ) -> None:
+        """``seal(client_id, secret)`` keeps the secret of ``client_secret_jwt``, which no digest can check. ``reserved``:
+        clients of other sources, whose identifiers are taken.
+        """
         self._store = store
         self._rules = rules
         self._seal = seal
+        self._reserved = reserved
 
     @property
     def rules(self) -> RegistrationRules:
@@ -80,6 +90,8 @@ class ClientAdministration:
             raise OAuthError(
                 ErrorCode.INVALID_CLIENT_METADATA, "client_id: printable ASCII without spaces, and not reserved"
             )
+        if self._reserved is not None and await self._reserved.find(name) is not None:
+            return None
         secret = self._new_secret(name, metadata)
         new = NewClient(
             client_id=name,

@@ -38,6 +38,15 @@ class TokenForm:
     """Seconds; None: the installation's."""
 
 
+def longest_lifetime(settings: Settings) -> int:
+    """Seconds that any access token may live by these settings: cut-offs are kept for so long. A client on record that
+    asks for more gets this.
+    """
+    of_resources = [one.lifetime for one in settings.resources.values() if one.lifetime is not None]
+    of_clients = [table.get("access_lifetime") for table in settings.clients]
+    return max(settings.tokens.access_lifetime, *of_resources, *(one for one in of_clients if isinstance(one, int)), 0)
+
+
 class Entitlements:
     """The rules of one installation."""
 
@@ -45,8 +54,8 @@ class Entitlements:
         self._oauth = settings.oauth
         self._resources = settings.resources
         self._words = _WORDS | settings.scopes
-        self._default_audience = settings.audience
         self._own = {settings.issuer, settings.audience}
+        self._longest = longest_lifetime(settings)
         of_roles = {scope for role in settings.roles.values() for scope in role.scopes}
         of_resources = {scope for resource in settings.resources.values() for scope in resource.scopes}
         self.scopes: tuple[str, ...] = tuple(
@@ -129,7 +138,7 @@ class Entitlements:
             lifetimes.append(client.settings.access_lifetime)
         return TokenForm(
             opaque=self._is_opaque(client, [resource.format for resource in named]),
-            lifetime=min(lifetimes) if lifetimes else None,
+            lifetime=min(*lifetimes, self._longest) if lifetimes else None,
         )
 
     def _is_opaque(self, client: Client, of_resources: Sequence[str | None]) -> bool:

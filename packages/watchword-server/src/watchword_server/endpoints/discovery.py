@@ -6,7 +6,7 @@ Built from the issuer setting and from what is switched on, never from the Host 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,27 +21,35 @@ METADATA_MAX_AGE = 3600
 """Seconds a client may keep the metadata."""
 
 
-def metadata(issuer: str) -> dict[str, Any]:
-    """The metadata document: only what works is listed.
+def metadata(issuer: str, members: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The metadata document: only what works is listed. ``members`` are those of the endpoints that are mounted, as each
+    of them tells.
 
-    `response_types_supported` is REQUIRED (RFC 8414 §2), and empty while no authorization endpoint is served.
+    `response_types_supported` is REQUIRED (RFC 8414 §2), and empty where no authorization endpoint is served.
     """
     return {
         "issuer": issuer,
         "jwks_uri": f"{issuer}/jwks.json",
         "response_types_supported": [],
-        "grant_types_supported": [],
         "subject_types_supported": ["public"],
         "watchword_revocations_uri": f"{issuer}/revocations",
         "watchword_revocations_keys_uri": f"{issuer}/revocations/keys",
+        **(members or {}),
     }
 
 
 class Discovery:
     """The endpoints. ``jwks`` gives the current document; it is asked on every request and must be cheap."""
 
-    def __init__(self, issuer: str, jwks: Callable[[], JwksDocument], *, jwks_max_age: int) -> None:
-        body = msgspec.json.encode(metadata(issuer))
+    def __init__(
+        self,
+        issuer: str,
+        jwks: Callable[[], JwksDocument],
+        *,
+        jwks_max_age: int,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        body = msgspec.json.encode(metadata(issuer, members))
         self._metadata = JwksDocument(body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
         self._jwks = jwks
         self._jwks_max_age = jwks_max_age

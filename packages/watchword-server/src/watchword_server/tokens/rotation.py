@@ -127,6 +127,11 @@ class Rotation:
         self._idle = idle
         self._random_bytes = random_bytes
 
+    @property
+    def rules(self) -> Rules:
+        """Those of the installation."""
+        return self._rules
+
     def new_family(
         self,
         *,

@@ -1,0 +1,120 @@
+"""The composition of what OAuth stands on: clients, entitlements, proofs, tokens of clients.
+
+As app.py, whose half it is: holds no rule and no route.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from watchword.clock import Clock
+from watchword.verify.nonces import DpopNonces
+
+from watchword_server import entropy
+from watchword_server.clients.administration import ClientAdministration
+from watchword_server.clients.authentication import ClientAuthenticator
+from watchword_server.clients.client_keys import ClientKeys
+from watchword_server.clients.client_request import ClientRequests
+from watchword_server.clients.configuration import configured_clients
+from watchword_server.clients.directory import ClientDirectory, ConfiguredClients, StoredClients
+from watchword_server.clients.entitlement import Entitlements
+from watchword_server.clients.registration import RegistrationRules
+from watchword_server.keys.ring import KeyRing
+from watchword_server.keys.sealing import MasterKey, Sealer
+from watchword_server.settings.tree import Settings
+from watchword_server.store.authorization_port import AuthorizationStore
+from watchword_server.tokens.client_sessions import ClientSessions
+from watchword_server.tokens.id_token import IdTokens
+from watchword_server.tokens.issuer import AccessTokenIssuer
+from watchword_server.tokens.proofs import Proofs
+from watchword_server.tokens.reading import TokenReader
+from watchword_server.tokens.rotation import Rotation
+from watchword_server.tokens.subjects import Subjects
+from watchword_server.web.outgoing import OutgoingRequests
+from watchword_server.web.stack import body_limits
+
+TOKEN_PATH = "/token"  # noqa: S105 - a path
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+"""What clients may register for."""
+AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
+_SECRET = "client_secret"  # noqa: S105 - a purpose of sealing
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthServices:
+    """What the OAuth endpoints, the administration of clients and the command line stand on."""
+
+    configured: ConfiguredClients
+    clients: ClientDirectory
+    administration: ClientAdministration
+    entitlements: Entitlements
+    authenticator: ClientAuthenticator
+    requests: ClientRequests
+    proofs: Proofs
+    subjects: Subjects
+    id_tokens: IdTokens
+    reader: TokenReader
+    sessions: ClientSessions
+
+
+def compose_oauth(
+    settings: Settings,
+    store: AuthorizationStore,
+    clock: Clock,
+    *,
+    keys: KeyRing,
+    issuer: AccessTokenIssuer,
+    rotation: Rotation,
+    outgoing: OutgoingRequests,
+) -> OAuthServices:
+    """The services over an open store. Raises ClientRefused for a configured client that cannot be used."""
+    master = MasterKey.parse(settings.master_key.get_secret_value())
+    sealer = Sealer(master, settings.environment, entropy.random_bytes)
+    rules = RegistrationRules(
+        grant_types=GRANT_TYPES, auth_methods=AUTH_METHODS, algorithms=settings.oauth.id_token_algorithms
+    )
+    configured = ConfiguredClients(
+        configured_clients(settings.clients, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name))
+    )
+    directory = ClientDirectory([configured, StoredClients(store)])
+    entitlements = Entitlements(settings)
+    authenticator = ClientAuthenticator(
+        clients=directory,
+        keys=ClientKeys(outgoing, clock),
+        replays=store,
+        open_secret=lambda name, sealed: sealer.open(sealed, purpose=_SECRET, name=name),
+        clock=clock,
+        issuer=settings.issuer,
+        audiences=(settings.issuer, settings.issuer + TOKEN_PATH),
+        assertion_lifetime=settings.oauth.assertion_lifetime,
+    )
+    subjects = Subjects(master.derive("pairwise", settings.environment))
+    id_tokens = IdTokens(
+        signers=keys, subjects=subjects, issuer=settings.issuer, lifetime=settings.oauth.id_token_lifetime
+    )
+    nonces = DpopNonces(master.derive("dpop-nonce", settings.environment)) if settings.oauth.dpop_nonce else None
+    return OAuthServices(
+        configured=configured,
+        clients=directory,
+        administration=ClientAdministration(
+            store, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name), reserved=configured
+        ),
+        entitlements=entitlements,
+        authenticator=authenticator,
+        requests=ClientRequests(authenticator, body_limits(settings)),
+        proofs=Proofs(
+            replays=store, clock=clock, issuer=settings.issuer, nonces=nonces, max_age=settings.oauth.dpop_max_age
+        ),
+        subjects=subjects,
+        id_tokens=id_tokens,
+        reader=TokenReader(store, lambda: keys.key_set, clock, issuer=settings.issuer),
+        sessions=ClientSessions(
+            issuer=issuer,
+            rotation=rotation,
+            id_tokens=id_tokens,
+            entitlements=entitlements,
+            people=store,
+            absolute=settings.sessions.absolute,
+            identifier=entropy.identifier,
+        ),
+    )

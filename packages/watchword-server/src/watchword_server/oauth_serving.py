@@ -1,0 +1,112 @@
+"""The OAuth endpoints over the composed services, and what discovery says of them.
+
+As serving.py, whose part it is: holds no rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from watchword_server.app import Services
+from watchword_server.clients.registration import ASSERTION_ALGORITHMS, SECRET_ASSERTION_ALGORITHMS
+from watchword_server.endpoints.introspect import Introspection
+from watchword_server.endpoints.revoke import PATH as REVOKE_PATH
+from watchword_server.endpoints.revoke import Revocation
+from watchword_server.endpoints.session.services import origin
+from watchword_server.endpoints.token.endpoint import PATH as TOKEN_PATH
+from watchword_server.endpoints.token.endpoint import TokenEndpoint
+from watchword_server.endpoints.token.request import TokenServices
+from watchword_server.endpoints.userinfo import PATH as USERINFO_PATH
+from watchword_server.endpoints.userinfo import Userinfo
+from watchword_server.web.client_address import throttle_network
+from watchword_server.web.stack import body_limits
+
+PUBLIC_PATHS = (TOKEN_PATH, REVOKE_PATH, USERINFO_PATH)
+"""What applications in browsers of any origin may call, without credentials of the browser."""
+
+
+def oauth_endpoints(services: Services) -> tuple[list[BaseRoute], dict[str, Any]]:
+    """The routes, and the members of the metadata document that they stand for (RFC 8414 §2): nothing else is listed."""
+    endpoints = (token_endpoint(services), _introspection(services), _revocation(services), _userinfo(services))
+    routes: list[BaseRoute] = [route for endpoint in endpoints for route in endpoint.routes()]
+    members = _common_members(services)
+    for endpoint in endpoints:
+        members |= endpoint.metadata_members(services.settings.issuer)
+    return routes, members
+
+
+def token_endpoint(services: Services) -> TokenEndpoint:
+    """`/token`."""
+    oauth = services.oauth
+    return TokenEndpoint(
+        TokenServices(
+            codes=services.store,
+            opaque=services.store,
+            issuer=services.issuer,
+            rotation=services.rotation,
+            rules=services.rotation.rules,
+            sessions=oauth.sessions,
+            entitlements=oauth.entitlements,
+            clock=services.clock,
+            metrics=services.metrics,
+        ),
+        oauth.requests,
+        oauth.proofs,
+        services.store,
+        place_of=_place,
+        origin_of=origin,
+    )
+
+
+def _introspection(services: Services) -> Introspection:
+    return Introspection(
+        services.oauth.requests,
+        services.oauth.reader,
+        services.rotation,
+        services.oauth.id_tokens,
+        services.clock,
+        issuer=services.settings.issuer,
+        algorithms=services.settings.oauth.id_token_algorithms,
+    )
+
+
+def _revocation(services: Services) -> Revocation:
+    oauth = services.oauth
+    return Revocation(oauth.requests, oauth.reader, services.rotation, services.store, services.metrics, origin)
+
+
+def _userinfo(services: Services) -> Userinfo:
+    settings, oauth = services.settings, services.oauth
+    return Userinfo(
+        reader=oauth.reader,
+        proofs=oauth.proofs,
+        clients=oauth.clients,
+        people=services.store,
+        answers=oauth.id_tokens,
+        limits=body_limits(settings),
+        issuer=settings.issuer,
+        audience=settings.audience,
+        algorithms=settings.oauth.id_token_algorithms,
+    )
+
+
+def _common_members(services: Services) -> dict[str, Any]:
+    methods = list(services.oauth.authenticator.methods)
+    confidential = [method for method in methods if method != "none"]
+    algorithms = [*ASSERTION_ALGORITHMS, *SECRET_ASSERTION_ALGORITHMS]
+    members: dict[str, Any] = {
+        "scopes_supported": list(services.oauth.entitlements.scopes),
+        "subject_types_supported": ["public", "pairwise"],
+        "id_token_signing_alg_values_supported": list(services.settings.oauth.id_token_algorithms),
+    }
+    for endpoint, offered in (("token", methods), ("introspection", confidential), ("revocation", methods)):
+        members[f"{endpoint}_endpoint_auth_methods_supported"] = offered
+        members[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
+    return members
+
+
+def _place(request: Request) -> str:
+    return throttle_network(request.client.host if request.client else None)
