@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from watchword_server.store.authorization_records import CodeView, NewClient, NewCode, NewSignOn
 from watchword_server.store.open import store_from_url
 from watchword_server.store.port import Store
 from watchword_server.store.records import (
@@ -214,6 +215,8 @@ class Sample:
     def session(self, now: float, sid: str = "s1", account_id: str = "ada", **members) -> NewSession:
         """A login at `now` that ends after a day without use, after 30 days in any case; its family is f-<sid>."""
         rest = members.pop("family", {})
+        if rest is None:
+            members["family"], rest = None, {}
         family = {
             "id": f"f-{sid}",
             "scope": ("openid", "offline_access"),
@@ -266,6 +269,73 @@ class Sample:
         new = self.session(view.read_at, sid, account_id, **{"rev": view.rev} | members)
         assert await store.start_session(new, self.event("login.succeeded", account_id=account_id, sid=sid))
         return new.family.id
+
+    def client(self, client_id: str = "app", **members) -> NewClient:
+        given = {"client_id": client_id, "origin": "admin", "metadata": b"{}", "secret_digests": (b"d" * 32,)}
+        return NewClient(**given | members)
+
+    async def sign_on(self, store: Store, sign_on_id: str = "o1", account_id: str = "ada", **members) -> str:
+        """Read the account and sign on at the server's pages; the cookie's digest is the id in bytes."""
+        view = await store.account(account_id)
+        assert view is not None
+        given = {
+            "id": sign_on_id,
+            "digest": sign_on_id.encode(),
+            "account_id": account_id,
+            "rev": view.rev,
+            "device": "Firefox on Linux",
+            "place": "Vienna",
+            "auth_time": view.read_at,
+            "amr": ("pwd",),
+            "acr": None,
+            "idle_expires_at": view.read_at + 86400,
+            "expires_at": view.read_at + 30 * 86400,
+        }
+        new = NewSignOn(**given | members)
+        assert await store.start_sign_on(new, self.event("sign_on.started", account_id=account_id))
+        return sign_on_id
+
+    async def code(self, store: Store, code: str = "c1", sign_on: str = "o1", **members) -> bytes:
+        """Issue a code in a living sign-on. Returns its digest, which is its name in bytes."""
+        view = await store.sign_on(sign_on.encode())
+        assert view is not None
+        given = {
+            "digest": code.encode(),
+            "client_id": "app",
+            "account_id": view.account.id,
+            "sign_on": sign_on,
+            "rev": view.rev,
+            "terms": b'{"scope":["openid"]}',
+            "expires_at": view.read_at + 60,
+        }
+        new = NewCode(**given | members)
+        assert await store.add_code(new)
+        return new.digest
+
+    def exchange(self, view: CodeView, sid: str = "s1", **members) -> NewSession:
+        """The session that a code's exchange opens or joins, with a family f-<code's session>."""
+        now = view.read_at
+        given = {
+            "client_id": view.client_id,
+            "rev": view.rev,
+            "sign_on": view.sign_on.id,
+            "auth_time": view.sign_on.auth_time,
+            "amr": view.sign_on.amr,
+            "acr": view.sign_on.acr,
+            "idle_expires_at": now + 600,
+        }
+        given |= members
+        joined = view.sid if given["sign_on"] is not None else None
+        return self.session(now, joined or sid, view.account.id, **given)
+
+    async def redeem(self, store: Store, digest: bytes, sid: str = "s1", **members) -> str:
+        """Exchange a code as a server does. Returns the sid of the session it opened or joined."""
+        view = await store.code(digest)
+        assert view is not None
+        assert view.alive
+        new = self.exchange(view, sid, **{"family": {"id": f"f-{digest.decode()}"}} | members)
+        assert await store.redeem_code(digest, session=new, audit=self.event("code.redeemed"))
+        return new.sid
 
     async def advance(self, store: Store, family_id: str, generation: int = 0, *, idle: float = 86400) -> bool:
         view = await store.family(family_id)

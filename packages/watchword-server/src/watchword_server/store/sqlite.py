@@ -12,9 +12,11 @@ from typing import Final
 
 from watchword_server.store.records import AuditEntry, AuditEvent, Notice, StoreFigures, SweepReport
 from watchword_server.store.rows import audit_entry_of, notice_of
-from watchword_server.store.sqlite_keys import SqliteKeys
+from watchword_server.store.sqlite_authorization_sweep import AUTHORIZATION_SWEEPS
 from watchword_server.store.sqlite_log import append_audit
+from watchword_server.store.sqlite_opaque import SqliteOpaque
 from watchword_server.store.sqlite_outbox import SqliteOutbox
+from watchword_server.store.sqlite_signals import SqliteSignals
 from watchword_server.store.sqlite_sweep import (
     SWEEPS,
     Sweep,
@@ -36,7 +38,7 @@ _NOTICES: Final = (
 )
 
 
-class SqliteStore(SqliteKeys, SqliteOutbox):
+class SqliteStore(SqliteOpaque, SqliteOutbox, SqliteSignals):
     """The whole port on SQLite.
 
     Every write is durable when it returns (write-ahead log, synchronous FULL); writes that wait together share one
@@ -86,7 +88,7 @@ class SqliteStore(SqliteKeys, SqliteOutbox):
         most = max(1, limited(limit))
         deleted: dict[str, int] = {}
         more = False
-        for sweep in SWEEPS:
+        for sweep in (*SWEEPS, *AUTHORIZATION_SWEEPS):
             swept = await self._write(partial(self._sweep_by, sweep, most, retention))
             for table, count in swept.deleted.items():
                 deleted[table] = deleted.get(table, 0) + count

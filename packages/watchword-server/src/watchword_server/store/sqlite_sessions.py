@@ -39,6 +39,11 @@ _START: Final = (
     "INSERT INTO sessions (sid, account_id, client_id, rev, device, place, created_at, used_at, auth_time, amr, acr, "
     "sign_on, idle_expires_at, expires_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_JOIN: Final = (
+    "UPDATE sessions SET used_at = ?2, place = ?3, idle_expires_at = max(idle_expires_at, ?4), "
+    "expires_at = max(expires_at, ?5), due_at = max(due_at, ?6), amr = CASE WHEN auth_time <= ?7 THEN ?8 ELSE amr END, "
+    "acr = CASE WHEN auth_time <= ?7 THEN ?9 ELSE acr END, auth_time = max(auth_time, ?7) WHERE sid = ?1"
+)
 _START_FAMILY: Final = (
     "INSERT INTO families (id, sid, scope, resource, sender_key, delivery, salt, key_id, rotated_at, device_kind, "
     "place, idle_expires_at, expires_at, terms, auth_time, amr, acr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -87,6 +92,19 @@ class Opening:
                 *(new.sid, new.account_id, new.client_id, new.rev, clean(new.device), clean(new.place), now, now),
                 *(new.auth_time, self._amr, new.acr, new.sign_on, self.idle_expires_at, new.expires_at),
                 min(idle_end, new.expires_at),
+            ),
+        )
+        self.add_family(connection, now)
+
+    def join(self, connection: sqlite3.Connection, now: float) -> None:
+        """Add the family to the session that is there, which is used by this and lives as long as this would."""
+        new = self._session
+        idle_end = self.idle_expires_at if new.family is None else max(self.idle_expires_at, new.family.idle_expires_at)
+        connection.execute(
+            _JOIN,
+            (
+                *(new.sid, now, clean(new.place), self.idle_expires_at, new.expires_at, min(idle_end, new.expires_at)),
+                *(new.auth_time, self._amr, new.acr),
             ),
         )
         self.add_family(connection, now)

@@ -28,6 +28,10 @@ _SESSIONS_CUT_OFF: Final = (
     "SELECT s.sid, (SELECT count(*) FROM families i WHERE i.sid = s.sid) FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.account_id = ? AND s.rev < "
     "CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END LIMIT ?"
 )
+_SIGN_ONS_CUT_OFF: Final = (
+    "DELETE FROM sign_ons WHERE id IN (SELECT o.id FROM sign_ons o JOIN accounts a ON a.id = o.account_id "
+    "WHERE o.account_id = ? AND o.rev < CASE WHEN a.cut_off_spares = o.id THEN a.cut_off_floor ELSE a.cut_off END LIMIT ?)"
+)
 
 
 def sweep_sessions(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
@@ -48,24 +52,27 @@ def sweep_sessions(connection: sqlite3.Connection, now: float, limit: int, reten
 
 
 def sweep_cut_off_accounts(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
-    """Sessions that a cut-off of their account ended long enough ago, however many."""
-    room, families = limit, 0
+    """Sessions and sign-ons that a cut-off of their account ended long enough ago, however many."""
+    room, families, sign_ons = limit, 0, 0
     accounts = connection.execute(_CUT_OFF_ACCOUNTS, (now - retention, limit)).fetchall()
+    more = len(accounts) == limit
     for (account_id,) in accounts:
         dead = connection.execute(_SESSIONS_CUT_OFF, (account_id, room)).fetchall()
         _delete_sessions(connection, [(sid,) for sid, _ in dead])
+        forgotten = connection.execute(_SIGN_ONS_CUT_OFF, (account_id, limit)).rowcount
+        sign_ons += forgotten
         families += sum(its_families for _, its_families in dead)
         room -= len(dead)
-        if room == 0:
+        if room == 0 or forgotten == limit:
+            more = True
             break
         connection.execute("UPDATE accounts SET cut_off_at = NULL WHERE id = ?", (account_id,))
-    deleted = limit - room
-    return SweepReport(deleted={"sessions": deleted, "families": families}, more=room == 0 or len(accounts) == limit)
+    return SweepReport(deleted={"sessions": limit - room, "families": families, "sign_ons": sign_ons}, more=more)
 
 
 def sweep_revocations(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all
     """Entries past their end; never the head's, which every cursor ends on."""
-    return _delete(
+    return delete_some(
         connection,
         "revocations",
         "position IN (SELECT position FROM revocations WHERE expires_at <= ? "
@@ -75,12 +82,13 @@ def sweep_revocations(connection: sqlite3.Connection, now: float, limit: int, re
 
 
 def settled_family_cutoffs(connection: sqlite3.Connection, now: float, limit: int) -> list[int]:
-    """Positions of cut-offs of clients, tenants and everything that no session is older than. Reads all sessions, so
+    """Positions of cut-offs of clients, tenants and everything that no session or sign-on is older than. Reads all, so
     not in the writing thread; none that is older can be added meanwhile.
     """
     rows = connection.execute(
         "SELECT c.position FROM family_cutoffs c WHERE c.settled_at <= ? "
-        "AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) LIMIT ?",
+        "AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) "
+        "AND NOT EXISTS (SELECT 1 FROM sign_ons o WHERE o.rev < c.position) LIMIT ?",
         (now, limit),
     )
     return [row[0] for row in rows]
@@ -94,7 +102,7 @@ def forget_family_cutoffs(connection: sqlite3.Connection, positions: list[int]) 
 
 def sweep_failures(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:  # noqa: ARG001 - one shape for all
     """Windows that are over."""
-    return _delete(
+    return delete_some(
         connection,
         "failures",
         "name IN (SELECT name FROM failures WHERE window_ends_at <= ? LIMIT ?)",
@@ -104,7 +112,7 @@ def sweep_failures(connection: sqlite3.Connection, now: float, limit: int, reten
 
 def sweep_notices(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
     """Notices read long enough ago."""
-    return _delete(
+    return delete_some(
         connection,
         "notices",
         "id IN (SELECT id FROM notices WHERE read_at <= ? LIMIT ?)",
@@ -129,7 +137,8 @@ def give_back_pages(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA incremental_vacuum(1)")
 
 
-def _delete(connection: sqlite3.Connection, table: str, which: str, values: tuple[float, int]) -> SweepReport:
+def delete_some(connection: sqlite3.Connection, table: str, which: str, values: tuple[float, int]) -> SweepReport:
+    """Delete rows of a table; the last value is the limit."""
     count = connection.execute(f"DELETE FROM {table} WHERE {which}", values).rowcount
     return SweepReport(deleted={table: count}, more=count == values[1])
 

@@ -42,18 +42,32 @@ TABLES: Final = (
     "audit",
     "notices",
     "failures",
+    "clients",
+    "registration_tokens",
+    "sign_ons",
+    "authorizations",
+    "codes",
+    "device_codes",
+    "pushed_requests",
+    "opaque_tokens",
+    "replays",
+    "profiles",
     "outbox",
     "revocation_news",
+    "ssf_streams",
+    "ssf_subjects",
 )
 """What `figures` counts."""
 
 
-def family_cut_off(greatest: str) -> str:
-    """Highest cut-off that ends families of session ``s`` of account ``a``, its spared session allowed for."""
+def family_cut_off(greatest: str, *, sid: str = "s.sid", client: str = "s.client_id") -> str:
+    """Highest cut-off that ends families of session ``s`` of account ``a``, its spared session allowed for; or what else
+    is known to be spared by the name ``sid`` and belongs to ``client``.
+    """
     return (
-        f"{greatest}(CASE WHEN a.cut_off_spares = s.sid THEN a.cut_off_floor ELSE a.cut_off END, coalesce((SELECT "
-        "max(CASE WHEN c.spares = s.sid THEN c.floor ELSE c.position END) FROM family_cutoffs c "
-        "WHERE (c.axis = 'client' AND c.value = s.client_id) OR (c.axis = 'tenant' AND c.value = a.tenant) "
+        f"{greatest}(CASE WHEN a.cut_off_spares = {sid} THEN a.cut_off_floor ELSE a.cut_off END, coalesce((SELECT "
+        f"max(CASE WHEN c.spares = {sid} THEN c.floor ELSE c.position END) FROM family_cutoffs c "
+        f"WHERE (c.axis = 'client' AND c.value = {client}) OR (c.axis = 'tenant' AND c.value = a.tenant) "
         "OR (c.axis = 'everything' AND c.value = '')), 0))"
     )
 
