@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from watchword.transport import HttpTransport, Transport, TransportError
     from watchword.verify.access_token import AccessToken, Confirmation
     from watchword.verify.check import check_access_token
+    from watchword.verify.credentials import BearerToken, ClientKey, ClientSecret
     from watchword.verify.errors import (
         KeysUnavailable,
         RejectionReason,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     )
     from watchword.verify.feed_settings import Revocations
     from watchword.verify.health import Health
+    from watchword.verify.introspection import Introspection
     from watchword.verify.nonces import DpopNonces
     from watchword.verify.policy import Policy
     from watchword.verify.possession import Dpop, Possession
@@ -36,6 +38,9 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessToken",
     "AsyncSharedReplayMemory",
+    "BearerToken",
+    "ClientKey",
+    "ClientSecret",
     "Clock",
     "Confirmation",
     "Dpop",
@@ -43,6 +48,7 @@ __all__ = [
     "ErrorCode",
     "Health",
     "HttpTransport",
+    "Introspection",
     "Key",
     "KeySet",
     "KeysUnavailable",
@@ -70,6 +76,9 @@ if not TYPE_CHECKING:
     _HOMES = {
         "AccessToken": "verify.access_token",
         "AsyncSharedReplayMemory": "verify.replay",
+        "BearerToken": "verify.credentials",
+        "ClientKey": "verify.credentials",
+        "ClientSecret": "verify.credentials",
         "Clock": "clock",
         "Confirmation": "verify.access_token",
         "Dpop": "verify.possession",
@@ -77,6 +86,7 @@ if not TYPE_CHECKING:
         "ErrorCode": "oauth.names",
         "Health": "verify.health",
         "HttpTransport": "transport",
+        "Introspection": "verify.introspection",
         "Key": "jose.jwk",
         "KeySet": "jose.jwk",
         "KeysUnavailable": "verify.errors",

@@ -30,8 +30,10 @@ from watchword.verify.errors import (
 from watchword.verify.feed import Feed
 from watchword.verify.feed_settings import Revocations
 from watchword.verify.health import Health
+from watchword.verify.introspection import Introspection, IntrospectionEndpoint
 from watchword.verify.keys import KeySource, RemoteKeys
 from watchword.verify.lookup import RevocationLookup, Step
+from watchword.verify.opaque import AnswerDue, OpaqueTokens
 from watchword.verify.policy import DEFAULT_ALGORITHMS, DEFAULT_LEEWAY_SECONDS, Policy
 from watchword.verify.possession import Dpop, Possession, PossessionRules
 from watchword.verify.revocation import Axis, Revocable, RevocationView
@@ -68,6 +70,7 @@ class Engine(Generic[_Asked]):
         introspector: _Asked | None = None,
         dpop: Dpop | None = None,
         require_bound: bool = False,
+        introspection: Introspection | None = None,
     ) -> None:
         """Make a verifier for tokens of one issuer.
 
@@ -77,6 +80,7 @@ class Engine(Generic[_Asked]):
         (None: nowhere, a token then lives until it expires). ``cache_size`` tokens are remembered; 0 verifies each
         anew. ``timeout`` (seconds) bounds every fetch, and every wait for one. ``introspector`` is whom ``when_stale="introspect"`` asks. ``dpop`` says
         how proofs of possession are taken; ``require_bound`` accepts no token that is not bound to a key or certificate.
+        ``introspection`` says how opaque tokens are asked about; without it they are malformed.
 
         Raises: ValueError, TypeError or TransportError for settings that cannot be.
         Does not start anything: that is for `start`, or the first token.
@@ -117,6 +121,12 @@ class Engine(Generic[_Asked]):
         self.possession: PossessionRules = PossessionRules(dpop, required=require_bound)
         self._issuer_offset = -math.inf
         self._lookup = RevocationLookup(self._view, self._feed, can_introspect=introspector is not None)
+        self._opaque: OpaqueTokens | None = None
+        if introspection is not None:
+            endpoint = IntrospectionEndpoint(
+                introspection, issuer, transport=self._transport, clock=clock, timeout=timeout, keys=self._keys
+            )
+            self._opaque = OpaqueTokens(introspection, endpoint, self.policy, self._lookup, clock)
 
     def verify_now(
         self,
@@ -199,7 +209,7 @@ class Engine(Generic[_Asked]):
             self._view,
             self._lookup.staleness,
             keys_at_hand=len(self._at_hand() or ()),
-            cached_tokens=len(self._seen),
+            cached_tokens=len(self._seen) + len(self._opaque or ()),
             refuses_when_stale=self._lookup.when_stale == "refuse",
         )
 
@@ -247,6 +257,8 @@ class Engine(Generic[_Asked]):
         seen = memory.find_older(raw)
         if seen is not None:
             return self._check_again(memory, raw, seen, bound, when_stale)
+        if self._opaque is not None and self._opaque.takes(raw):
+            return self._opaque.verify(raw, self._now(), bound, when_stale)
         keys = self._keys.current()
         if memory.keys is not keys:
             memory = self._begin_memory(keys)
@@ -321,6 +333,8 @@ class Engine(Generic[_Asked]):
         if isinstance(error, UnknownKey | KeysUnavailable):
             used = error.keys if isinstance(error, UnknownKey) else None
             return self._keys.refresh() or (ended() if self._at_hand() is not used else None)
+        if isinstance(error, AnswerDue):
+            return None if self._opaque is None else self._opaque.ask(error.raw)
         return self._lookup.remedy(error) if isinstance(error, RevocationViewStale) else None
 
     def _at_hand(self) -> KeySet | None:
@@ -334,6 +348,8 @@ class Engine(Generic[_Asked]):
             self._keys.background.stop()
         if self._feed is not None:
             self._feed.close()
+        if self._opaque is not None:
+            self._opaque.close()
         if isinstance(self._transport, HttpTransport):
             self._transport.close()
 
