@@ -42,5 +42,46 @@ def test_a_verifier_needs_no_web_framework_and_no_server():
     }
 
 
+FRAMEWORKS = {
+    "aiohttp",
+    "django",
+    "fastapi",
+    "fastmcp",
+    "flask",
+    "grpc",
+    "litestar",
+    "mcp",
+    "ninja",
+    "pydantic",
+    "rest_framework",
+    "starlette",
+    "strawberry",
+    "werkzeug",
+}
+NEEDS = {
+    "asgi": set(),
+    "wsgi": set(),
+    "starlette": {"starlette"},
+    "litestar": {"litestar"},
+    "flask": {"flask", "werkzeug"},
+    "django": {"django"},
+    "aiohttp": {"aiohttp"},
+    "grpc": {"grpc"},
+    "graphql": {"strawberry"},
+}
+
+
+def test_the_library_alone_loads_no_framework():
+    names = ", ".join(watchword.__all__)
+    modules = modules_after(f"from watchword import {names}; import watchword.adapters")
+    assert not {name.partition(".")[0] for name in modules} & FRAMEWORKS
+
+
+@pytest.mark.parametrize("adapter", NEEDS)
+def test_an_adapter_loads_its_own_framework_and_no_other(adapter):
+    modules = modules_after(f"import watchword.adapters.{adapter}")
+    assert {name.partition(".")[0] for name in modules} & FRAMEWORKS == NEEDS[adapter]
+
+
 def test_the_adapter_for_starlette_does_not_load_fastapi():
     assert not modules_after("import watchword.adapters.starlette") & {"fastapi", "pydantic"}

@@ -24,7 +24,7 @@ __all__ = ["SUBPROTOCOL", "BearerAuth", "token_of", "until_revoked"]
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
 
-_KEY: Final = "watchword.token"
+_KEY: Final = web.RequestKey("watchword_token", Admitted)
 _OPEN: Final = "__watchword_open__"
 _EXCEPTIONS: Final[dict[int, type[web.HTTPException]]] = {
     400: web.HTTPBadRequest,

@@ -16,6 +16,7 @@ from litestar.exceptions import (
     NotAuthorizedException,
     PermissionDeniedException,
     ServiceUnavailableException,
+    WebSocketException,
 )
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.spec import Components, SecurityScheme
@@ -32,6 +33,7 @@ __all__ = ["BearerAuth", "accepted_subprotocol", "until_revoked"]
 
 Guard: TypeAlias = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 
+_POLICY_VIOLATION: Final = 1008
 _EXCEPTIONS: Final[dict[int, type[HTTPException]]] = {
     400: ClientException,
     401: NotAuthorizedException,
@@ -106,7 +108,7 @@ class BearerAuth(InitPlugin):
             try:
                 admitted = await self.gate.admit(presented_by(scope), requirement, scope.get(KEY))
             except Refused as refused:
-                _raise(refused)
+                _raise(scope, refused)
             scope[KEY] = admitted
             scope["auth"] = admitted.token
             scope["user"] = None if admitted.token is None else admitted.token.sub
@@ -114,5 +116,7 @@ class BearerAuth(InitPlugin):
         return guard
 
 
-def _raise(refused: Refused) -> NoReturn:
+def _raise(scope: Scope, refused: Refused) -> NoReturn:
+    if scope["type"] == "websocket":  # closed before it is accepted, which the client sees as 403
+        raise WebSocketException(detail=refused.detail, code=_POLICY_VIOLATION) from refused
     raise _EXCEPTIONS[refused.status](detail=refused.detail, headers=refused.headers) from refused

@@ -1,0 +1,156 @@
+"""Plain ASGI: WebSockets, streams that end with their token, gates within gates."""
+
+import asyncio
+
+import pytest
+from watchword.adapters.asgi import BearerMiddleware, accepted_subprotocol, token_of
+
+from .conftest import BARE, MALFORMED
+from .stages.callers import AsgiCaller
+
+
+async def socket(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": accepted_subprotocol(scope)})
+    await send({"type": "websocket.send", "text": token_of(scope).sub})
+    await send({"type": "websocket.close"})
+
+
+async def show(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b'{"sub": "%s"}' % token_of(scope).sub.encode()})
+
+
+async def test_a_websocket_comes_in_by_header_or_by_subprotocol(issuer, client):
+    api = client(BearerMiddleware(socket, issuer.verifier()))
+    token = issuer.token("ada")
+    by_header = await api.websocket("/", f"Bearer {token}")
+    assert (by_header.type, by_header.subprotocol, by_header.text) == ("websocket.accept", None, "ada")
+    by_protocol = await api.websocket("/", headers=[(b"sec-websocket-protocol", f"bearer, {token}".encode())])
+    assert (by_protocol.type, by_protocol.subprotocol, by_protocol.text) == ("websocket.accept", "bearer", "ada")
+
+
+async def test_a_websocket_without_a_good_token_is_never_accepted(issuer, client):
+    api = client(BearerMiddleware(socket, issuer.verifier()))
+    answer = await api.websocket("/")
+    assert (answer.type, answer.status, answer.challenge) == ("websocket.http.response.start", 401, BARE)
+    answer = await api.websocket("/", denial=False)
+    assert (answer.type, answer.code) == ("websocket.close", 1008)
+    for bad in (["Bearer x"], *MALFORMED.values()):
+        assert (await api.websocket("/", *bad)).status in {400, 401}
+
+
+async def test_a_subprotocol_is_no_credential_for_plain_http(issuer, client):
+    api = client(BearerMiddleware(show, issuer.verifier()))
+    offered = [(b"sec-websocket-protocol", f"bearer, {issuer.token()}".encode())]
+    assert (await api.get("/", headers=offered)).status == 401
+
+
+async def test_what_is_neither_http_nor_websocket_passes(issuer):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["type"])
+
+    await BearerMiddleware(app, issuer.verifier())({"type": "lifespan"}, None, None)
+    assert seen == ["lifespan"]
+
+
+async def test_an_inner_gate_asks_for_more(issuer):
+    verifier = issuer.verifier()
+    service = AsgiCaller(BearerMiddleware(BearerMiddleware(show, verifier, roles=["admin"]), verifier, optional=True))
+    assert (await service.ask("/")).status == 401
+    assert (await service.ask("/", f"Bearer {issuer.token()}")).status == 403
+    assert (await service.ask("/", f"Bearer {issuer.token(roles=['admin'])}")).json == {"sub": "ada"}
+
+
+async def test_a_gate_does_not_rely_on_another_s_verifier(issuer):
+    inner = BearerMiddleware(show, issuer.verifier(audience="billing"))
+    service = AsgiCaller(BearerMiddleware(inner, issuer.verifier()))
+    assert (await service.ask("/", f"Bearer {issuer.token()}")).status == 401
+    token = issuer.token(aud=["api", "billing"])
+    assert (await service.ask("/", f"Bearer {token}")).status == 200
+
+
+async def test_a_gate_that_asks_freshly_looks_again_at_a_token_let_in_before(issuer):
+    verifier = issuer.verifier()
+    token = issuer.token()
+
+    async def revoking(scope, receive, send):
+        issuer.revoke(token)
+        await inner(scope, receive, send)
+
+    inner = BearerMiddleware(show, verifier, max_staleness=30)
+    service = AsgiCaller(BearerMiddleware(revoking, verifier))
+    assert (await service.ask("/", f"Bearer {token}")).status == 401
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_what_goes_on_in_a_token_s_name_ends_with_it(issuer, client, kind):
+    token = issuer.token()
+    begun, ended = asyncio.Event(), []
+
+    async def endless(scope, receive, send):
+        begin = "websocket.accept" if kind == "websocket" else "http.response.start"
+        await send({"type": begin, "status": 200, "headers": []})
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    sent = []
+    app = BearerMiddleware(endless, issuer.verifier(), ends_with_token=True)
+    scope = client._scope(kind, "/", [f"Bearer {token}"], ()) | {"method": "GET"}
+    under_way = asyncio.ensure_future(app(scope, client._receiver(), client._sender(sent)))
+    await begun.wait()
+    issuer.revoke(token)
+    await asyncio.wait_for(under_way, 20)
+    assert ended == ["cancelled"]
+    last = sent[-1]
+    if kind == "websocket":
+        assert (last["type"], last["code"]) == ("websocket.close", 1008)
+    else:
+        assert last["type"] == "http.response.start", "an answer without its end is known not to be whole"
+
+
+async def test_an_answer_that_ends_by_itself_is_left_alone(issuer):
+    service = AsgiCaller(BearerMiddleware(show, issuer.verifier(), ends_with_token=True))
+    assert (await service.ask("/", f"Bearer {issuer.token()}")).json == {"sub": "ada"}
+
+
+async def test_a_verifier_of_threads_is_asked_without_blocking_the_loop(issuer):
+    service = AsgiCaller(BearerMiddleware(show, issuer.sync_verifier()))
+    assert (await service.ask("/", f"Bearer {issuer.token()}")).json == {"sub": "ada"}
+    issuer.transport.down = True
+    remote = issuer.sync_verifier(keys=None, transport=issuer.transport)
+    service = AsgiCaller(BearerMiddleware(show, remote))
+    assert (await service.ask("/", f"Bearer {issuer.token()}")).status == 503
+    issuer.transport.down = False
+    issuer.clock.advance(60)
+    assert (await service.ask("/", f"Bearer {issuer.token()}")).json == {"sub": "ada"}
+
+
+def test_what_cannot_be_is_refused_when_made(issuer):
+    verifier = issuer.verifier()
+    for asked, error in (
+        ({"scopes": "reports:read"}, TypeError),
+        ({"scopes": ["a b"]}, ValueError),
+        ({"scopes": ['a", error="none']}, ValueError),
+        ({"roles": [""]}, ValueError),
+        ({"roles": [None]}, ValueError),
+        ({"max_age": -1}, ValueError),
+        ({"when_stale": "perhaps"}, ValueError),
+        ({"realm": "a\r\nSet-Cookie: b=c"}, ValueError),
+    ):
+        with pytest.raises(error):
+            BearerMiddleware(show, verifier, **asked)
+    with pytest.raises(TypeError, match="watch over tokens"):
+        BearerMiddleware(show, issuer.sync_verifier(), ends_with_token=True)
+
+
+@pytest.mark.parametrize("asked", ["scopes", "roles", "permissions", "tenants"])
+async def test_a_gate_made_of_an_iterator_still_guards_the_second_request(issuer, asked):
+    service = AsgiCaller(BearerMiddleware(show, issuer.verifier(), **{asked: (name for name in ["admin"])}))
+    for _ in range(3):
+        assert (await service.ask("/", f"Bearer {issuer.token()}")).status == 403
