@@ -1,24 +1,30 @@
 """The demonstration API: all that an application writes to accept Watchword's access tokens, and to refuse dead ones.
 
-Issues nothing, stores nothing, and asks nobody while it answers: keys and revocations are fetched in the background.
+Issues no tokens, stores nothing, and asks nobody while it answers: keys and revocations are fetched in the background.
+It signs links to its films, which die with the session they were signed for.
 
 Started by `make run` beside the server; by hand: `DEMO_FEED_TOKEN=... python examples/demonstration/app.py`.
 """
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import uvicorn
-from fastapi import Depends, FastAPI, Security
+from fastapi import Depends, FastAPI, HTTPException, Request, Response, Security
 from fastapi.middleware.cors import CORSMiddleware
-from watchword import AccessToken, Revocations, Verifier
+from fastapi.responses import FileResponse
+from watchword import AccessToken, Key, Revocations, Verifier, system_clock
 from watchword.adapters.fastapi import BearerAuth
+from watchword.adapters.signed_urls.fastapi import SignedUrlAuth
+from watchword.signedurl import SignedUrls
 
 POSTS = [
     {"title": "How a sentry tells a friend from a stranger", "readers": 4120},
@@ -30,6 +36,12 @@ ROSTER = [
     {"name": "Grace", "post": "harbour", "awake": True},
     {"name": "Linus", "post": "cellar", "awake": False},
 ]
+MEDIA = Path(__file__).with_name("media")
+FILMS = (1, 2, 3)
+"""Each a folder of `MEDIA`: one MP4, and the same in segments."""
+FILES = {f"/media/{path.relative_to(MEDIA).as_posix()}": path for path in MEDIA.glob("[1-3]/*.*")}
+TYPES = {".mp4": "video/mp4", ".m4s": "video/iso.segment", ".m3u8": "application/vnd.apple.mpegurl"}
+LINK_SECONDS = 600
 REPORTS = [{"night": "Tuesday", "lanterns_lit": 42, "strangers_turned_away": 3}]
 
 
@@ -46,6 +58,10 @@ class Settings:
     """Opens the feed of revocations."""
     origins: list[str]
     """Pages that may call this API from a browser."""
+    url_key: Key
+    """Signs links: of a file that an edge server shares, or made anew at every start, which ends all links."""
+    media_origin: str | None
+    """Where the films are served, if an edge server stands before this API."""
 
     @classmethod
     def from_environment(cls, given: Mapping[str, str]) -> "Settings":
@@ -56,6 +72,8 @@ class Settings:
             audience=given.get("DEMO_AUDIENCE") or issuer,
             feed_token=given.get("DEMO_FEED_TOKEN"),
             origins=(given.get("DEMO_ALLOWED_ORIGINS") or issuer).split(","),
+            url_key=url_key(given.get("DEMO_URL_KEY_FILE")),
+            media_origin=given.get("DEMO_MEDIA_ORIGIN"),
         )
 
 
@@ -70,8 +88,21 @@ def verifier_for(settings: Settings) -> Verifier:
     )
 
 
-def application(verifier: Verifier, origins: list[str]) -> FastAPI:
+def url_key(file: str | None) -> Key:
+    """The key of links: a JWK from a file, or a new one."""
+    return Key.generate("HS256", kid="demo") if file is None else Key.from_jwk(json.loads(Path(file).read_bytes()))
+
+
+def links(verifier: Verifier, origin: str, key: Key) -> dict[str, SignedUrls]:
+    """What signs and verifies links, by the host they are for. A link says where it is good, and only there it is."""
+    # One machine goes by two names; whoever asked by one of them gets links for that one.
+    here = [origin, origin.replace("localhost", "127.0.0.1")]
+    return {place.partition("://")[2]: SignedUrls(key, origin=place, cut_offs=verifier) for place in here}
+
+
+def application(verifier: Verifier, origins: list[str], signed: dict[str, SignedUrls] | None = None) -> FastAPI:
     auth = BearerAuth(verifier)
+    signed = signed or links(verifier, "http://localhost:8001", url_key(None))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -82,8 +113,8 @@ def application(verifier: Verifier, origins: list[str]) -> FastAPI:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=origins,
-        allow_headers=["Authorization"],
-        expose_headers=["WWW-Authenticate", "Retry-After"],
+        allow_headers=["Authorization", "Range"],
+        expose_headers=["WWW-Authenticate", "Retry-After", "Accept-Ranges", "Content-Range"],
     )
 
     @app.get("/api/posts/popular")
@@ -106,6 +137,35 @@ def application(verifier: Verifier, origins: list[str]) -> FastAPI:
         """For accounts with the role `admin`."""
         return {"users": ROSTER}
 
+    def of_host(request: Request) -> SignedUrls:
+        return signed.get(request.headers.get("host", ""), next(iter(signed.values())))
+
+    @app.get("/api/videos/{number}")
+    async def video(
+        number: int, request: Request, token: Annotated[AccessToken, Depends(auth)], *, stream: bool = False
+    ) -> dict[str, object]:
+        """A link to a film, for any account. It is good for ten minutes, unless the session ends before.
+
+        With `?stream=true`, to its playlist, and good for every segment beside it.
+        """
+        if number not in FILMS:
+            raise HTTPException(404, "no such video")
+        urls, place = of_host(request), f"/media/{number}/"
+        if stream:
+            url = urls.sign(f"{place}index.m3u8", LINK_SECONDS, prefix=place, session=token)
+        else:
+            url = urls.sign(f"{place}film.mp4", LINK_SECONDS, session=token)
+        return {"url": url, "expires_at": int(system_clock.now()) + LINK_SECONDS}
+
+    @app.api_route("/media/{_:path}", methods=["GET", "HEAD"])
+    async def media(request: Request) -> Response:
+        """A film, or a part of it, byte ranges included, for whoever has a good link. No token is looked at."""
+        url = await SignedUrlAuth(of_host(request))(request)
+        file = FILES.get(url.path)
+        if file is None:
+            raise HTTPException(404, "no such file")
+        return FileResponse(file, media_type=TYPES[file.suffix], headers={"Cache-Control": "private, no-store"})
+
     return app
 
 
@@ -123,9 +183,10 @@ def main() -> int:
     # uvicorn finishes the running requests, then raises the signal again; to stop when asked is no failure.
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: sys.exit(0))
-    config = uvicorn.Config(
-        application(verifier_for(settings), settings.origins), log_level="warning", timeout_graceful_shutdown=5
-    )
+    verifier = verifier_for(settings)
+    signed = links(verifier, settings.media_origin or f"http://localhost:{settings.port}", settings.url_key)
+    app = application(verifier, settings.origins, signed)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 
