@@ -31,6 +31,7 @@ from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKeyError, SealError
 from watchword_server.oauth_serving import PUBLIC_PATHS as OAUTH_PUBLIC_PATHS
 from watchword_server.oauth_serving import oauth_endpoints
+from watchword_server.page_serving import page_endpoints
 from watchword_server.revocation.node import FeedNode
 from watchword_server.sessions.sweeping import Sweeper
 from watchword_server.settings.tree import Settings
@@ -149,14 +150,16 @@ def http_app(services: Services, health: Health) -> ASGIApp:
         verifiers=services.verifiers,
     )
     oauth_routes, members = oauth_endpoints(services)
+    page_routes, page_members = page_endpoints(services)
     discovery = Discovery(
         settings.issuer,
         lambda: services.keys.jwks,
         jwks_max_age=min(300, int(settings.keys.announce_before)),
-        members=members,
+        members=members | page_members,
     )
     routes: list[BaseRoute] = [
         *oauth_routes,
+        *page_routes,
         *session_routes(session_services(services), idle=settings.sessions.idle),
         *feed.routes(),
         *discovery.routes(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 from watchword.oauth.errors import OAuthError
@@ -15,10 +15,9 @@ from watchword.oauth.names import ResponseMode
 
 from watchword_server.endpoints.authorize.parameters import Destination
 from watchword_server.pages.rendering import Pages, posting_back
+from watchword_server.web.redirects import redirect, with_query
 
 _log = logging.getLogger(__name__)
-# An application may wait for the answer in the window that opened this one.
-_HEADERS = {"Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "unsafe-none"}
 
 
 class Answers:
@@ -57,19 +56,3 @@ class Answers:
                 return redirect(f"{destination.redirect_uri}#{urlencode(fields)}")
             case ResponseMode.QUERY:
                 return redirect(with_query(destination.redirect_uri, fields))
-
-
-def with_query(uri: str, fields: Mapping[str, str]) -> str:
-    """The URI with more in its query; what is there stays (RFC 6749 §3.1.2)."""
-    if not fields:
-        return uri
-    mark = "" if uri.endswith(("?", "&")) else "&" if urlsplit(uri).query else "?"
-    return f"{uri}{mark}{urlencode(fields)}"
-
-
-def redirect(location: str, *cookies: str) -> Response:
-    """303, so that whatever the method was, the next is GET (RFC 9700 §4.12: a 307 would pass a password on)."""
-    response = Response(status_code=303, headers={**_HEADERS, "Location": location})
-    for cookie in cookies:
-        response.headers.append("Set-Cookie", cookie)
-    return response

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
-from watchword_server.endpoints.authorize.answer import Answers, redirect
+from watchword_server.endpoints.authorize.answer import Answers
 from watchword_server.endpoints.authorize.checking import Checked, Checker, Refusal, digest_of
 from watchword_server.endpoints.authorize.next_step import (
     Consent,
@@ -34,6 +34,7 @@ from watchword_server.store.authorization_records import NewCode, SignOnView
 from watchword_server.tokens.terms import AuthorizationTerms
 from watchword_server.web.body import read_body
 from watchword_server.web.problem import ProblemError
+from watchword_server.web.redirects import redirect
 from watchword_server.web.ticket import Ticket, renewed
 
 PATH = "/authorize"

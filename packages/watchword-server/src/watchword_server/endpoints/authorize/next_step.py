@@ -85,9 +85,7 @@ def next_step(
 
     Does not check the request itself, nor that the sign-on lives: whoever calls has.
     """
-    step: Step = (
-        _who(request, person, progress, now) or _whether(request, person, authorization, progress) or Issue()
-    )
+    step: Step = _who(request, person, progress, now) or _whether(request, person, authorization, progress) or Issue()
     return _without_page(step, person) if request.silent else step
 
 

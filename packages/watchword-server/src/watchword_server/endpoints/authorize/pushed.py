@@ -1,0 +1,80 @@
+"""`POST /par`: an authorization request pushed beforehand by its authenticated client (RFC 9126).
+
+Shows no page; what is pushed is judged as at `/authorize`, and used there once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
+
+from watchword_server.clients.client_request import ClientRequests
+from watchword_server.endpoints.authorize.checking import Checker, digest_of
+from watchword_server.endpoints.authorize.parameters import PUSHED, Parameters, destination
+from watchword_server.endpoints.authorize.services import AuthorizeServices
+from watchword_server.tokens.proofs import Proofs
+from watchword_server.web.errors import oauth_endpoint
+
+PATH: Final = "/par"
+LIFETIME: Final = 540
+"""Seconds within which the person must have decided; under 600, as FAPI 2.0 §5.3.2.2 wants."""
+_CREDENTIALS: Final = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+
+
+class PushedRequests:
+    """The endpoint."""
+
+    def __init__(
+        self, services: AuthorizeServices, requests: ClientRequests, proofs: Proofs, secret: Callable[[str], str]
+    ) -> None:
+        self._services = services
+        self._checker = Checker(services)
+        self._requests = requests
+        self._proofs = proofs
+        self._secret = secret
+
+    def routes(self) -> list[Route]:
+        """Where it is mounted."""
+        return [Route(PATH, oauth_endpoint(self.handle), methods=["POST"])]
+
+    def metadata_members(self, issuer: str) -> dict[str, Any]:
+        """What discovery says of it (RFC 9126 §5)."""
+        return {
+            "pushed_authorization_request_endpoint": f"{issuer}{PATH}",
+            "require_pushed_authorization_requests": False,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        """201 with the name of the request (§2.2). Raises OAuthError, as `/token` does (§2.3)."""
+        form = await self._requests.form(request)
+        client = (await self._requests.authenticate(request, form)).client
+        values = {name: value for name, value in form.values.items() if name not in _CREDENTIALS}
+        if "request_uri" in values:
+            # §2.1: the request_uri parameter MUST NOT be provided.
+            raise OAuthError(ErrorCode.INVALID_REQUEST, "request_uri cannot be pushed")
+        values["client_id"] = client.client_id
+        proof = await self._proofs.dpop(request.headers.getlist("dpop"), method="POST", path=PATH)
+        # RFC 9449 §10.1: a proof here binds the code; with dpop_jkt too, both MUST be of the same key.
+        if proof is not None and values.setdefault("dpop_jkt", proof.jkt) != proof.jkt:
+            raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, "dpop_jkt is not the key of the proof")
+        parameters = Parameters(values=values, resource=form.resources)
+        # §2.1: validated as it would be at the authorization endpoint, so that the client learns of faults here.
+        self._checker.judge(parameters, client, destination(parameters, client), pushed=True)
+        name = PUSHED + self._secret("wp")
+        now = self._services.clock.now()
+        await self._services.state.push_request(
+            digest_of(name),
+            client_id=client.client_id,
+            request=msgspec.json.encode(parameters),
+            expires_at=now + LIFETIME,
+        )
+        answer = msgspec.json.encode({"request_uri": name, "expires_in": LIFETIME})
+        headers = {"Cache-Control": "no-store", **self._proofs.nonce_headers()}
+        return Response(answer, 201, headers, media_type="application/json")

@@ -1,0 +1,130 @@
+"""The authorization endpoint, pushed requests and logout over the composed services, and what discovery says of them.
+
+As serving.py, whose part it is: holds no rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from watchword_server import entropy
+from watchword_server.app import Services
+from watchword_server.clients.metadata import Client
+from watchword_server.endpoints.authorize.pushed import PushedRequests
+from watchword_server.endpoints.authorize.routes import authorize_routes, metadata_members
+from watchword_server.endpoints.authorize.services import AuthorizeServices, origin
+from watchword_server.endpoints.logout.endpoint import Logout, LogoutServices
+from watchword_server.keys.ring import ALGORITHMS
+from watchword_server.keys.sealing import MasterKey
+from watchword_server.pages.files import page_files
+from watchword_server.pages.rendering import Pages
+from watchword_server.sessions.sign_on import SignOnService
+from watchword_server.tokens.id_token_hint import IdTokenHint, read_hint
+from watchword_server.web.client_address import throttle_network
+from watchword_server.web.cookies import flow_cookie, sso_cookie
+from watchword_server.web.cross_site import CrossSite
+from watchword_server.web.stack import body_limits
+from watchword_server.web.ticket import Tickets
+
+
+def page_endpoints(services: Services) -> tuple[list[BaseRoute], dict[str, Any]]:
+    """The routes, and the members of the metadata document that they stand for."""
+    issuer, oauth = services.settings.issuer, services.oauth
+    authorize, logout = authorize_services(services), Logout(logout_services(services))
+    pushed = PushedRequests(authorize, oauth.requests, oauth.proofs, entropy.prefixed)
+    routes: list[BaseRoute] = [
+        *authorize_routes(authorize),
+        *pushed.routes(),
+        *logout.routes(),
+        *page_files(services.settings.pages.theme),
+    ]
+    return routes, {
+        **metadata_members(authorize),
+        **pushed.metadata_members(issuer),
+        **logout.metadata_members(issuer),
+    }
+
+
+def sign_on_service(services: Services) -> SignOnService:
+    """Sign-ons, by the settings of sessions."""
+    settings = services.settings
+    return SignOnService(
+        services.store,
+        idle=settings.sessions.idle,
+        absolute=settings.sessions.absolute,
+        acr=settings.tokens.acr,
+        identifier=entropy.identifier,
+        secret=lambda: entropy.prefixed("ws"),
+    )
+
+
+def authorize_services(services: Services) -> AuthorizeServices:
+    """What `/authorize` stands on."""
+    settings, oauth = services.settings, services.oauth
+
+    def hinted_subject(raw: str, client: Client) -> str | None:
+        hint = _hint(services, raw)
+        return hint.sub if hint is not None and hint.client_id == client.client_id else None
+
+    return AuthorizeServices(
+        issuer=settings.issuer,
+        clients=oauth.clients,
+        entitlements=oauth.entitlements,
+        state=services.store,
+        accounts=services.accounts,
+        sign_ons=sign_on_service(services),
+        tickets=_tickets(services),
+        pages=Pages(settings.pages),
+        sso=sso_cookie(secure=settings.secure_cookies),
+        flow=flow_cookie(secure=settings.secure_cookies),
+        cross_site=CrossSite(settings.issuer),
+        limits=body_limits(settings),
+        metrics=services.metrics,
+        clock=services.clock,
+        registration_open=settings.registration.open,
+        shortest_password=settings.passwords.min_length,
+        place_of=_place,
+        hinted_subject=hinted_subject,
+        subject_of=oauth.subjects.of,
+        effective_scope=services.issuer.claims.effective_scope,
+        secret=entropy.prefixed,
+    )
+
+
+def logout_services(services: Services) -> LogoutServices:
+    """What `/logout` stands on."""
+    settings = services.settings
+    return LogoutServices(
+        issuer=settings.issuer,
+        clients=services.oauth.clients,
+        sign_ons=sign_on_service(services),
+        state=services.store,
+        tickets=_tickets(services),
+        pages=Pages(settings.pages),
+        sso=sso_cookie(secure=settings.secure_cookies),
+        flow=flow_cookie(secure=settings.secure_cookies),
+        cross_site=CrossSite(settings.issuer),
+        limits=body_limits(settings),
+        metrics=services.metrics,
+        clock=services.clock,
+        read_hint=lambda raw: _hint(services, raw),
+        subject_of=services.oauth.subjects.of,
+        origin_of=origin,
+        secret=entropy.prefixed,
+    )
+
+
+def _tickets(services: Services) -> Tickets:
+    settings = services.settings
+    return Tickets(MasterKey.parse(settings.master_key.get_secret_value()).derive("ticket", settings.environment))
+
+
+def _hint(services: Services, raw: str) -> IdTokenHint | None:
+    return read_hint(raw, services.keys.key_set, algorithms=ALGORITHMS, issuer=services.settings.issuer)
+
+
+def _place(request: Request) -> str:
+    return throttle_network(request.client.host if request.client else None)
