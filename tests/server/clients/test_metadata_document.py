@@ -147,6 +147,7 @@ async def test_a_url_that_could_be_read_in_two_ways_is_no_identifier(
         {"client_id": None},
         {"client_secret": "x"},
         {"client_secret_expires_at": 0},
+        {"sector_identifier_uri": "https://victim.example/sector.json"},
         {"token_endpoint_auth_method": "client_secret_basic"},
         {"token_endpoint_auth_method": "client_secret_post"},
         {"token_endpoint_auth_method": "client_secret_jwt"},

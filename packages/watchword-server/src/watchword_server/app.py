@@ -156,7 +156,16 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         ),
         verifiers=Verifiers(clock),
         outgoing=outgoing,
-        oauth=compose_oauth(settings, store, clock, keys=keys, issuer=issuer, rotation=rotation, outgoing=outgoing),
+        oauth=compose_oauth(
+            settings,
+            store,
+            clock,
+            keys=keys,
+            issuer=issuer,
+            rotation=rotation,
+            outgoing=outgoing,
+            admit=lambda address: throttle.registering(address, of="clients"),
+        ),
     )
 
 

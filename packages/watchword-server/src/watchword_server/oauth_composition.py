@@ -5,10 +5,11 @@ As app.py, whose half it is: holds no rule and no route.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from watchword.clock import Clock
-from watchword.verify.nonces import DpopNonces
+from watchword.verify.dpop_nonces import DpopNonces
 
 from watchword_server import entropy
 from watchword_server.clients.administration import ClientAdministration
@@ -16,9 +17,12 @@ from watchword_server.clients.authentication import ClientAuthenticator
 from watchword_server.clients.client_keys import ClientKeys
 from watchword_server.clients.client_request import ClientRequests
 from watchword_server.clients.configuration import configured_clients
-from watchword_server.clients.directory import ClientDirectory, ConfiguredClients, StoredClients
+from watchword_server.clients.directory import ClientDirectory, ClientSource, ConfiguredClients, StoredClients
+from watchword_server.clients.dynamic import DynamicRegistration
 from watchword_server.clients.entitlement import Entitlements
-from watchword_server.clients.registration import RegistrationRules
+from watchword_server.clients.metadata import ClientSettings
+from watchword_server.clients.metadata_document import MetadataDocuments
+from watchword_server.clients.registration import RegistrationRules, judge
 from watchword_server.keys.ring import KeyRing
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.settings.tree import Settings
@@ -47,6 +51,7 @@ class OAuthServices:
     configured: ConfiguredClients
     clients: ClientDirectory
     administration: ClientAdministration
+    dynamic: DynamicRegistration
     entitlements: Entitlements
     authenticator: ClientAuthenticator
     requests: ClientRequests
@@ -66,8 +71,9 @@ def compose_oauth(
     issuer: AccessTokenIssuer,
     rotation: Rotation,
     outgoing: OutgoingRequests,
+    admit: Callable[[str | None], Awaitable[int | None]],
 ) -> OAuthServices:
-    """The services over an open store. Raises ClientRefused for a configured client that cannot be used."""
+    """The services over an open store; ``admit`` counts clients that register from an address. Raises ClientRefused for a configured client that cannot be used."""
     master = MasterKey.parse(settings.master_key.get_secret_value())
     sealer = Sealer(master, settings.environment, entropy.random_bytes)
     rules = RegistrationRules(
@@ -76,8 +82,15 @@ def compose_oauth(
     configured = ConfiguredClients(
         configured_clients(settings.clients, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name))
     )
-    directory = ClientDirectory([configured, StoredClients(store)])
+    sources: list[ClientSource] = [configured, StoredClients(store)]
+    own = settings.oauth.self_registration
+    if own.metadata_documents:
+        sources.append(MetadataDocuments(outgoing, lambda metadata: judge(metadata, rules), clock))
+    directory = ClientDirectory(sources)
     entitlements = Entitlements(settings)
+    administration = ClientAdministration(
+        store, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name), reserved=configured
+    )
     authenticator = ClientAuthenticator(
         clients=directory,
         keys=ClientKeys(outgoing, clock),
@@ -96,8 +109,16 @@ def compose_oauth(
     return OAuthServices(
         configured=configured,
         clients=directory,
-        administration=ClientAdministration(
-            store, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name), reserved=configured
+        administration=administration,
+        dynamic=DynamicRegistration(
+            administration,
+            store,
+            mode=own.dynamic,
+            scopes=entitlements.self_registered,
+            settings=ClientSettings(pkce_exempt=own.pkce_exempt),
+            outgoing=outgoing,
+            admit=admit,
+            key=master.derive("registration-token", settings.environment),
         ),
         entitlements=entitlements,
         authenticator=authenticator,

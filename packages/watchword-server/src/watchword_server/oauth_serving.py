@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute
 from watchword_server.app import Services
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS, SECRET_ASSERTION_ALGORITHMS
 from watchword_server.endpoints.introspect import Introspection
+from watchword_server.endpoints.register import PATH as REGISTER_PATH
+from watchword_server.endpoints.register import Register
 from watchword_server.endpoints.revoke import PATH as REVOKE_PATH
 from watchword_server.endpoints.revoke import Revocation
 from watchword_server.endpoints.session.services import origin
@@ -24,7 +26,7 @@ from watchword_server.endpoints.userinfo import Userinfo
 from watchword_server.web.client_address import throttle_network
 from watchword_server.web.stack import body_limits
 
-PUBLIC_PATHS = (TOKEN_PATH, REVOKE_PATH, USERINFO_PATH)
+PUBLIC_PATHS = (TOKEN_PATH, REVOKE_PATH, USERINFO_PATH, REGISTER_PATH)
 """What applications in browsers of any origin may call, without credentials of the browser."""
 
 
@@ -35,6 +37,13 @@ def oauth_endpoints(services: Services) -> tuple[list[BaseRoute], dict[str, Any]
     members = _common_members(services)
     for endpoint in endpoints:
         members |= endpoint.metadata_members(services.settings.issuer)
+    own = services.settings.oauth.self_registration
+    if own.dynamic != "off":
+        registration = _registration(services)
+        routes += registration.routes()
+        members |= registration.metadata_members(services.settings.issuer)
+    if own.metadata_documents:
+        members["client_id_metadata_document_supported"] = True
     return routes, members
 
 
@@ -71,6 +80,11 @@ def _introspection(services: Services) -> Introspection:
         issuer=services.settings.issuer,
         algorithms=services.settings.oauth.id_token_algorithms,
     )
+
+
+def _registration(services: Services) -> Register:
+    settings = services.settings
+    return Register(services.oauth.dynamic, issuer=settings.issuer, limits=body_limits(settings), origin_of=origin)
 
 
 def _revocation(services: Services) -> Revocation:

@@ -64,11 +64,11 @@ class LoginThrottle:
         self._key = hmac.digest(secret, b"watchword login throttle v1", hashlib.sha256)
         self._clock = clock
 
-    async def registering(self, address: str | None) -> int | None:
-        """Count a registration tried from that address. None when it may go on; else the whole seconds to wait, and it
+    async def registering(self, address: str | None, *, of: str = "registrations") -> int | None:
+        """Count a registration tried from that address, of accounts or of what ``of`` names. None when it may go on; else the whole seconds to wait, and it
         is not counted. Of many at once no more than allowed go on.
         """
-        key = self._digest("registrations", throttle_network(address))
+        key = self._digest(of, throttle_network(address))
         found = next(iter(await self._store.failures((key,))), None)
         if found is None or found.count < self._registrations:
             found = next(iter(await self._store.count_failure((key,), window=self._window)))

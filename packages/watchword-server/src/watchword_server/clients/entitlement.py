@@ -63,6 +63,11 @@ class Entitlements:
         )
         """Every scope there is."""
         self._known = frozenset(self.scopes)
+        own = settings.oauth.self_registration.scopes
+        self.self_registered: frozenset[str] = frozenset(
+            (*STANDARD_SCOPES, *settings.scopes, *of_resources) if own is None else own
+        )
+        """What a client that comes by itself may ask for: no scope that only a role of this server's own brings."""
 
     def words(self, scope: str) -> str:
         """What people are asked for this scope; its name where the settings have no words."""
@@ -77,7 +82,10 @@ class Entitlements:
         """All that this client may ask for."""
         said = client.metadata.scope
         wanted = self._oauth.default_scopes if said is None else tuple(said.split(" "))
-        return tuple(scope for scope in wanted if scope in self._known)
+        known = self._known
+        if client.source in {"dynamic", "metadata_document"}:
+            known &= self.self_registered
+        return tuple(scope for scope in wanted if scope in known)
 
     def scope(self, client: Client, asked: str | None, resources: Sequence[str] = ()) -> tuple[str, ...]:
         """The scope of a request, in the order asked; without one, nothing (the caller has its own default).

@@ -43,7 +43,11 @@ _URL: Final = re.compile(r"https?://[a-z0-9.:\[\]-]{1,253}/[A-Za-z0-9/._~!$&'()*
 _JSON: Final = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 # §4.1: there is no way to agree on a secret.
-_NEVER: Final = ("client_secret", "client_secret_expires_at")
+_NEVER: Final = {
+    "client_secret": "everybody could read it",
+    "client_secret_expires_at": "there is no secret",
+    "sector_identifier_uri": "the sector of such a client is the host of its redirect URIs",
+}
 _AUTHENTICATION: Final = frozenset({ClientAuthentication.NONE, ClientAuthentication.PRIVATE_KEY_JWT})
 _NO_STORE: Final = ("no-store", "no-cache")
 
@@ -159,9 +163,9 @@ def _metadata(client_id: str, document: dict[str, Any]) -> ClientMetadata:
     # §4.1: compared as strings (RFC 3986 §6.2.1), so that nobody speaks for another's URL.
     if document.get("client_id") != client_id:
         raise _refused("its client_id is not its own URL")
-    for name in _NEVER:
+    for name, why in _NEVER.items():
         if name in document:
-            raise _refused(f"it must not hold {name}: everybody could read it")
+            raise _refused(f"it must not hold {name}: {why}")
     try:
         metadata = msgspec.convert({"token_endpoint_auth_method": "none"} | document, ClientMetadata)
     except msgspec.ValidationError as error:

@@ -53,9 +53,9 @@ class Register:
             Route(own, oauth_endpoint(self.delete), methods=["DELETE"]),
         ]
 
-    def metadata_members(self) -> dict[str, Any]:
+    def metadata_members(self, issuer: str) -> dict[str, Any]:
         """What discovery says of it."""
-        return {"registration_endpoint": self._issuer + PATH}
+        return {"registration_endpoint": issuer + PATH}
 
     async def register(self, request: Request) -> Response:
         """201 with the client and what it alone is told (RFC 7591 §3.2.1)."""

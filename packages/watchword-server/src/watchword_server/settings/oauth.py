@@ -9,7 +9,7 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from watchword_server.settings.section import Section, setting
 from watchword_server.settings.values import Seconds, Texts, WholeSeconds
@@ -78,8 +78,32 @@ class Resource(Section):
     )
 
 
+class SelfRegistration(Section):
+    """Clients that come by themselves: by dynamic registration (RFC 7591), or known by the URL of their metadata."""
+
+    dynamic: Literal["off", "token", "open"] = setting(
+        "off",
+        "Whether clients may register themselves: not at all, with an initial access token "
+        "(`watchword clients registration-token`), or anyone.",
+    )
+    metadata_documents: bool = setting(
+        default=True,
+        description="Whether a client may be known by the URL of a document about it, as AI agents are (client ID metadata "
+        "documents).",
+    )
+    scopes: ScopeNames | None = setting(
+        None, "Scopes such clients may ask for; none: those of OpenID Connect, of `scopes` and of `resources`."
+    )
+    pkce_exempt: bool = setting(
+        default=False,
+        description="Whether dynamically registered clients that authenticate may do without PKCE; they send a nonce then.",
+    )
+
+
 class OAuth(Section):
     """What clients get by OAuth 2.1 and OpenID Connect."""
+
+    self_registration: SelfRegistration = Field(default_factory=SelfRegistration)
 
     default_scopes: ScopeNames = setting(
         STANDARD_SCOPES, "Scopes that a client may ask for which was registered without `scope`."
