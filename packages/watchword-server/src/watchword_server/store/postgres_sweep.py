@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from watchword_server.store.postgres_keys import PostgresKeys
+from watchword_server.store.authorization_statements import EXPLAINED
+from watchword_server.store.postgres_opaque import PostgresOpaque
 from watchword_server.store.records import SweepReport
 from watchword_server.store.text import limited
 
@@ -57,11 +58,45 @@ dead AS MATERIALIZED (
 ), gone AS (DELETE FROM notices n USING dead WHERE n.id = dead.id RETURNING 1)
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
 """
+_DUE_SIGN_ONS: Final = """
+WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
+due AS MATERIALIZED (
+    SELECT o.id, least(o.ended_at, o.expires_at, o.idle_expires_at) AS ends FROM sign_ons o CROSS JOIN t
+    WHERE o.due_at <= t.horizon ORDER BY o.due_at LIMIT $3 FOR UPDATE OF o SKIP LOCKED
+), dead AS (
+    DELETE FROM sign_ons o USING due, t WHERE o.id = due.id AND due.ends <= t.horizon RETURNING 1
+), later AS (
+    UPDATE sign_ons o SET due_at = due.ends FROM due, t WHERE o.id = due.id AND due.ends > t.horizon
+)
+SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM due)
+"""
+
+
+def _expired(table: str, kept: str = "0") -> str:
+    """Rows that expired so many seconds ago."""
+    return f"""
+WITH dead AS MATERIALIZED (
+    SELECT x.ctid AS place FROM {table} x WHERE x.expires_at <= (SELECT watchword_now($1) - {kept} WHERE $2 >= 0)
+    LIMIT $3 FOR UPDATE OF x SKIP LOCKED
+), gone AS (DELETE FROM {table} x USING dead WHERE x.ctid = dead.place RETURNING 1)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
+"""
+
+
 _SWEEPS: Final = (
     ("sessions", _DUE_SESSIONS),
     ("revocations", _REVOCATIONS),
     ("failures", _FAILURES),
     ("notices", _NOTICES),
+    ("sign_ons", _DUE_SIGN_ONS),
+    # Until no access token it gave can be alive, a replay of a code must find it.
+    ("codes", _expired("codes", "watchword_longest_lifetime()")),
+    # A device that still polls is told for a while that it was late.
+    ("device_codes", _expired("device_codes", str(EXPLAINED))),
+    ("pushed_requests", _expired("pushed_requests")),
+    ("registration_tokens", _expired("registration_tokens")),
+    ("opaque_tokens", _expired("opaque_tokens")),
+    ("replays", _expired("replays")),
 )
 
 _CUT_OFF_ACCOUNTS: Final = (
@@ -77,14 +112,24 @@ WITH dead AS MATERIALIZED (
 ), gone AS (DELETE FROM sessions s USING dead WHERE s.sid = dead.sid RETURNING dead.families)
 SELECT count(*), coalesce(sum(families), 0)::bigint FROM gone
 """
+_SIGN_ONS_CUT_OFF: Final = """
+WITH dead AS MATERIALIZED (
+    SELECT o.id FROM sign_ons o JOIN accounts a ON a.id = o.account_id
+    WHERE o.account_id = $1 AND a.cut_off = $2
+        AND o.rev < CASE WHEN a.cut_off_spares = o.id THEN a.cut_off_floor ELSE a.cut_off END
+    LIMIT $3 FOR UPDATE OF o SKIP LOCKED
+), gone AS (DELETE FROM sign_ons o USING dead WHERE o.id = dead.id RETURNING 1)
+SELECT count(*) FROM gone
+"""
 _SWEPT: Final = "UPDATE accounts SET cut_off_at = NULL WHERE id = $1 AND cut_off = $2"
 _SETTLED: Final = """
 SELECT c.position FROM family_cutoffs c
-WHERE c.settled_at <= watchword_now($1) AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) LIMIT $2
+WHERE c.settled_at <= watchword_now($1) AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position)
+    AND NOT EXISTS (SELECT 1 FROM sign_ons o WHERE o.rev < c.position) LIMIT $2
 """
 
 
-class PostgresSweep(PostgresKeys):
+class PostgresSweep(PostgresOpaque):
     """The sweeping part of the port."""
 
     async def sweep(self, *, limit: int, retention: float) -> SweepReport:
@@ -99,13 +144,15 @@ class PostgresSweep(PostgresKeys):
             if table == "sessions":
                 deleted["families"] = 0 if row is None else row[2]
             more = more or seen >= most
-        ended, families, more_ended = await self._sweep_cut_off_accounts(most, retention)
+        ended, families, more_ended = await self._sweep_cut_off_accounts(most, retention, deleted)
         deleted["sessions"] += ended
         deleted["families"] += families
         deleted["family_cutoffs"] = await self._sweep_family_cutoffs(most)
         return SweepReport(deleted=deleted, more=more or more_ended or deleted["family_cutoffs"] >= most)
 
-    async def _sweep_cut_off_accounts(self, limit: int, retention: float) -> tuple[int, int, bool]:
+    async def _sweep_cut_off_accounts(
+        self, limit: int, retention: float, deleted: dict[str, int]
+    ) -> tuple[int, int, bool]:
         """Sessions that a cut-off of their account ended long enough ago: how many went, with how many families, and
         whether more may be.
         """
@@ -114,8 +161,10 @@ class PostgresSweep(PostgresKeys):
         for account_id, cut_off in accounts:
             row = await self._row(_SESSIONS_CUT_OFF, account_id, cut_off, room)
             room, families = (room, families) if row is None else (room - row[0], families + row[1])
-            if room == 0:
-                return limit, families, True
+            forgotten = await self._value(_SIGN_ONS_CUT_OFF, account_id, cut_off, limit)
+            deleted["sign_ons"] += forgotten
+            if room == 0 or forgotten == limit:
+                return limit - room, families, True
             await self._rows(_SWEPT, account_id, cut_off)
         return limit - room, families, len(accounts) == limit
 
