@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from watchword.clock import EpochSeconds
 
+from watchword_server.store.authorization_port import AuthorizationStore
 from watchword_server.store.delivery_port import LogNews, Outbox
 from watchword_server.store.records import (
     Account,
@@ -301,5 +302,18 @@ class Upkeep(Protocol):
     async def figures(self) -> StoreFigures: ...
 
 
-class Store(Accounts, Sessions, Families, Revocations, Keys, Audit, Throttle, Outbox, LogNews, Upkeep, Protocol):
+class Store(
+    Accounts,
+    Sessions,
+    Families,
+    Revocations,
+    Keys,
+    Audit,
+    Throttle,
+    Outbox,
+    LogNews,
+    Upkeep,
+    AuthorizationStore,
+    Protocol,
+):
     """The whole port."""
