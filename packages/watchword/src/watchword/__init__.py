@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from watchword.verify.access_token import AccessToken, Confirmation
     from watchword.verify.check import check_access_token
     from watchword.verify.credentials import BearerToken, ClientKey, ClientSecret
+    from watchword.verify.dpop_nonces import DpopNonces
     from watchword.verify.errors import (
         KeysUnavailable,
         RejectionReason,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from watchword.verify.feed_settings import Revocations
     from watchword.verify.health import Health
     from watchword.verify.introspection import Introspection
-    from watchword.verify.nonces import DpopNonces
     from watchword.verify.policy import Policy
     from watchword.verify.possession import Dpop, Possession
     from watchword.verify.replay import AsyncSharedReplayMemory, LocalReplayMemory, SharedReplayMemory
@@ -82,7 +82,7 @@ if not TYPE_CHECKING:
         "Clock": "clock",
         "Confirmation": "verify.access_token",
         "Dpop": "verify.possession",
-        "DpopNonces": "verify.nonces",
+        "DpopNonces": "verify.dpop_nonces",
         "ErrorCode": "oauth.names",
         "Health": "verify.health",
         "HttpTransport": "transport",

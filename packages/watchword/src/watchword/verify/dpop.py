@@ -1,6 +1,6 @@
 """The rules by which a DPoP proof is accepted (RFC 9449 §4.3): the proof, the request it came with, now.
 
-Pure: no clock, no network, no memory. That a proof is used once is held by ``replay``, that it is fresh by ``nonces``.
+Pure: no clock, no network, no memory. That a proof is used once is held by ``replay``, that it is fresh by ``dpop_nonces``.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from watchword.verify.dpop import (
     check_dpop_proof,
     single_proof,
 )
+from watchword.verify.dpop_nonces import DpopNonces
 from watchword.verify.errors import RejectionReason, TokenRejected
-from watchword.verify.nonces import DpopNonces
 from watchword.verify.replay import AsyncReplayMemory, LocalReplayMemory, ReplayMemory, ReplayMemoryUnavailable
 from watchword.verify.target import normalised_target
 

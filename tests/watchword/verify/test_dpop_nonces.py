@@ -5,7 +5,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watchword.verify.nonces import DpopNonces
+from watchword.verify.dpop_nonces import DpopNonces
 
 NOW = 1_800_000_000.0
 SECRET = bytes(range(32))
