@@ -83,7 +83,7 @@ def compose_oauth(
         configured_clients(settings.clients, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name))
     )
     sources: list[ClientSource] = [configured, StoredClients(store)]
-    own = settings.oauth.self_registration
+    own = settings.self_registration
     if own.metadata_documents:
         sources.append(MetadataDocuments(outgoing, lambda metadata: judge(metadata, rules), clock))
     directory = ClientDirectory(sources)

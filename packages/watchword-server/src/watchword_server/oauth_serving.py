@@ -37,7 +37,7 @@ def oauth_endpoints(services: Services) -> tuple[list[BaseRoute], dict[str, Any]
     members = _common_members(services)
     for endpoint in endpoints:
         members |= endpoint.metadata_members(services.settings.issuer)
-    own = services.settings.oauth.self_registration
+    own = services.settings.self_registration
     if own.dynamic != "off":
         registration = _registration(services)
         routes += registration.routes()

@@ -63,7 +63,7 @@ class Entitlements:
         )
         """Every scope there is."""
         self._known = frozenset(self.scopes)
-        own = settings.oauth.self_registration.scopes
+        own = settings.self_registration.scopes
         self.self_registered: frozenset[str] = frozenset(
             (*STANDARD_SCOPES, *settings.scopes, *of_resources) if own is None else own
         )

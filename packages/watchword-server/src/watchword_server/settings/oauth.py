@@ -9,7 +9,7 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from watchword_server.settings.section import Section, setting
 from watchword_server.settings.values import Seconds, Texts, WholeSeconds
@@ -102,8 +102,6 @@ class SelfRegistration(Section):
 
 class OAuth(Section):
     """What clients get by OAuth 2.1 and OpenID Connect."""
-
-    self_registration: SelfRegistration = Field(default_factory=SelfRegistration)
 
     default_scopes: ScopeNames = setting(
         STANDARD_SCOPES, "Scopes that a client may ask for which was registered without `scope`."

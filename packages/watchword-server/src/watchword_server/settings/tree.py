@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from watchword_server.settings.deliveries import Outbox, Outgoing
-from watchword_server.settings.oauth import OAuth, Resource, described_resources, described_scopes
+from watchword_server.settings.oauth import OAuth, Resource, SelfRegistration, described_resources, described_scopes
 from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
@@ -284,6 +284,7 @@ class Settings(Section):
         "Roles and what they grant: `{role: {scopes: [...], permissions: [...]}}`.",
     )
     oauth: OAuth = Field(default_factory=OAuth)
+    self_registration: SelfRegistration = Field(default_factory=SelfRegistration)
     scopes: Annotated[dict[str, str], Table, AfterValidator(described_scopes)] = _of(
         {},
         'Scopes of your own, with the words by which people are asked for them: `{"reports:read": "Read your reports"}`.',
