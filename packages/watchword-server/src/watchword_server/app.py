@@ -46,6 +46,7 @@ from watchword_server.web.outgoing import AllowList, Limits, OutgoingRequests, t
 
 VERSION = "0.1.0"
 _ACCESS_TOKENS = "access_token"
+_SIGNED_URLS = "signed_url"
 _CACHE_MARGIN = 60.0
 """Seconds beyond the longest life of a token for which its key stays published: leeway of verifiers."""
 
@@ -90,6 +91,7 @@ async def open_services(
         # With the leeway that verifiers grant: a cut-off must outlive what they accept, not only what was issued.
         lives = longest_lifetime(settings) + settings.tokens.leeway
         longest = await store.declare_lifetime(_ACCESS_TOKENS, lives)
+        await store.declare_lifetime(_SIGNED_URLS, settings.signed_urls.bound_lifetime + settings.tokens.leeway)
         services = compose(settings, store, clock or system_clock, longest_lifetime=longest)
         await services.keys.start()
         yield services
@@ -246,6 +248,13 @@ def key_ring(settings: Settings, store: Store, clock: Clock, *, longest_lifetime
             announce_before=schedule.announce_before,
             retire_after=max(schedule.retire_after, _CACHE_MARGIN),
         ),
+        signed_url=KeySchedule(
+            rotate_every=schedule.rotate_every,
+            announce_before=schedule.announce_before,
+            retire_after=max(schedule.retire_after, settings.signed_urls.max_lifetime + _CACHE_MARGIN),
+        )
+        if settings.signed_urls.origins
+        else None,
     )
 
 

@@ -27,12 +27,16 @@ from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.session.services import SessionServices, origin
+from watchword_server.endpoints.signed_urls import KEYS_PATH as SIGNED_URL_KEYS_PATH
+from watchword_server.endpoints.signed_urls import PATH as SIGNED_URLS_PATH
+from watchword_server.endpoints.signed_urls import SignedUrlEndpoint
 from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKeyError, SealError
 from watchword_server.oauth_serving import PUBLIC_PATHS as OAUTH_PUBLIC_PATHS
 from watchword_server.oauth_serving import oauth_endpoints
 from watchword_server.page_serving import page_endpoints
 from watchword_server.revocation.node import FeedNode
+from watchword_server.revocation.own_view import OwnView
 from watchword_server.sessions.sweeping import Sweeper
 from watchword_server.settings.tree import Settings
 from watchword_server.store.denylist import DriverMissing
@@ -55,6 +59,7 @@ PUBLIC_PATHS = (
     "/.well-known/oauth-authorization-server",
     "/jwks.json",
     KEYS_PATH,
+    SIGNED_URL_KEYS_PATH,
     *OAUTH_PUBLIC_PATHS,
 )
 
@@ -167,6 +172,8 @@ def http_app(services: Services, health: Health) -> ASGIApp:
         Mount("/admin/api", LazyApplication(lambda: _admin(services))),
         *console_routes(LOOK, home="/" if settings.playground.enabled else None),
     ]
+    if settings.signed_urls.origins:
+        routes += signed_url_endpoint(services).routes()
     if settings.playground.enabled:
         routes += _playground(services)
     return RequestDurations(
@@ -190,6 +197,28 @@ def feed_access(services: Services) -> FeedAccess:
         trusted_keys=lambda: services.keys.key_set,
         clock=services.clock,
         patience=settings.server.request_timeout,
+    )
+
+
+def signed_url_endpoint(services: Services) -> SignedUrlEndpoint:
+    """What signs links for applications without a key. A client may ask for a token that is meant for it alone (RFC 8707)."""
+    settings = services.settings
+    policy = Policy(
+        issuer=settings.issuer,
+        audience=(settings.audience, f"{settings.issuer.rstrip('/')}{SIGNED_URLS_PATH}"),
+        algorithms=tuple(sorted(ALGORITHMS)),
+        leeway=settings.tokens.leeway,
+    )
+    return SignedUrlEndpoint(
+        settings.signed_urls,
+        key=services.keys.signed_url_key,
+        jwks=lambda: services.keys.signed_url_jwks,
+        policy=policy,
+        trusted_keys=lambda: services.keys.key_set,
+        cut_offs=OwnView(services.feed, services.clock, leeway=policy.leeway),
+        clock=services.clock,
+        patience=settings.server.request_timeout,
+        keys_max_age=min(300, int(settings.keys.announce_before)),
     )
 
 

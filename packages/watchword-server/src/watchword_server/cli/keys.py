@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Signing keys: next, active, retired, distrusted.")
 
 
-Purpose = Literal["access_token", "refresh_mac", "feed"]
+Purpose = Literal["access_token", "refresh_mac", "feed", "signed_url"]
 """Keys that rotate, by what they are for."""
 
 

@@ -26,6 +26,7 @@ ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "R
 
 _MAC_ALGORITHM: Final = "HS256"
 _FEED_ALGORITHM: Final = "ES256"
+_SIGNED_URL_ALGORITHM: Final = "Ed25519"
 _MAC_KEY_BYTES: Final = 32
 _MAC_ID_BYTES: Final = 6
 _LOOK_AGAIN_AFTER: Final = 1.0
@@ -56,12 +57,14 @@ class KeyRing:
         access_token: KeySchedule,
         refresh_mac: KeySchedule,
         feed: KeySchedule,
+        signed_url: KeySchedule | None = None,
         offered: Collection[str] = (),
     ) -> None:
         """`algorithm` is that of access tokens; `offered` are those that clients may choose for other answers, for which a
         key is made when it is first asked for, and kept up from then on like the others; `access_token.retire_after` covers their longest life and the leeway,
         `refresh_mac.retire_after` the absolute end of a session. Feed keys sign the revocation feed and nothing else: they
-        must stay good when those of access tokens are distrusted, which is what they announce.
+        must stay good when those of access tokens are distrusted, which is what they announce. With `signed_url` there are
+        keys that sign URLs, and nothing else either.
 
         Raises ValueError for an algorithm that is not in `ALGORITHMS`.
         """
@@ -83,6 +86,8 @@ class KeyRing:
             "refresh_mac": refresh_mac,
             "feed": feed,
         }
+        if signed_url is not None:
+            self._algorithms["signed_url"], self._schedules["signed_url"] = _SIGNED_URL_ALGORITHM, signed_url
         self._rows: tuple[SigningKey, ...] = ()
         self._opened: dict[str, bytes] = {}
         self._signing_keys: dict[tuple[KeyPurpose, str], Key] = {}
@@ -91,6 +96,7 @@ class KeyRing:
         self._active_mac: str | None = None
         self._jwks = jwks_document(())
         self._feed_jwks = jwks_document(())
+        self._signed_url_jwks = jwks_document(())
         self._key_set = KeySet(())
         self._reading = asyncio.Lock()
         self._making = asyncio.Lock()
@@ -225,6 +231,18 @@ class KeyRing:
         return self._feed_jwks
 
     @property
+    def signed_url_jwks(self) -> JwksDocument:
+        """The JWK set that verifies the URLs signed here, apart from the others."""
+        return self._signed_url_jwks
+
+    def signed_url_key(self) -> Key:
+        """The key of the moment for URLs. Ask for it each time: keys rotate."""
+        key = self._signing_keys.get(("signed_url", _SIGNED_URL_ALGORITHM))
+        if key is None:
+            raise StoreUnavailable("the key ring has no key for URLs")
+        return key
+
+    @property
     def key_set(self) -> KeySet:
         """The same as keys, for this server's own verification."""
         return self._key_set
@@ -263,9 +281,12 @@ class KeyRing:
         self._jwks = jwks_document(_published(rows, "access_token"))
         self._key_set = KeySet.from_json(self._jwks.body)
         self._feed_jwks = jwks_document(_published(rows, "feed"))
+        self._signed_url_jwks = jwks_document(_published(rows, "signed_url"))
         for algorithm in (self._algorithms["access_token"], *self._offered):
             self._hold_signing_key(rows, "access_token", algorithm)
         self._hold_signing_key(rows, "feed", _FEED_ALGORITHM)
+        if "signed_url" in self._schedules:
+            self._hold_signing_key(rows, "signed_url", _SIGNED_URL_ALGORITHM)
         self._hold_mac_keys(rows)
         self._rows = rows
 

@@ -17,6 +17,7 @@ from watchword_server.settings.oauth import OAuth, Resource, SelfRegistration, d
 from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
+from watchword_server.settings.signed_urls import SignedUrls
 from watchword_server.settings.values import (
     Algorithm,
     CertificateNames,
@@ -299,6 +300,7 @@ class Settings(Section):
     cors: Cors = Field(default_factory=Cors)
     feed: Feed = Field(default_factory=Feed)
     denylist: Denylist = Field(default_factory=Denylist)
+    signed_urls: SignedUrls = Field(default_factory=SignedUrls)
     outbox: Outbox = Field(default_factory=Outbox)
     outgoing: Outgoing = Field(default_factory=Outgoing)
     metrics: Metrics = Field(default_factory=Metrics)
