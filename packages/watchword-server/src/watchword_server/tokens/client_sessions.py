@@ -37,6 +37,10 @@ class Approved(Record, frozen=True):
     read_at: EpochSeconds
     resource: tuple[str, ...]
     """For which resources the first access token is: all that were granted, or a part (RFC 8707 §2.2)."""
+    device: str | None = None
+    """What the session is on, for people; None: the device of the sign-on."""
+    detached: bool = False
+    """Whether the session is on another device than the sign-on, and outlives it (RFC 8628)."""
 
 
 class Holder(Record, frozen=True):
@@ -112,7 +116,7 @@ class ClientSessions:
         Does not record anything.
         """
         terms, sign_on = approved.terms, approved.sign_on
-        offline = terms.is_offline
+        offline = terms.is_offline or approved.detached
         sid = self._identifier() if offline or approved.sid is None else approved.sid
         expires_at = EpochSeconds(approved.read_at + self._absolute) if offline else sign_on.expires_at
         acr = terms.acr or sign_on.acr
@@ -123,7 +127,7 @@ class ClientSessions:
             account_id=approved.account.id,
             client_id=approved.client.client_id,
             rev=approved.rev,
-            device=sign_on.device,
+            device=approved.device or sign_on.device,
             place=sign_on.place,
             auth_time=sign_on.auth_time,
             amr=sign_on.amr,

@@ -1,0 +1,89 @@
+"""The device code grant (RFC 8628 §3.4): a device polls until its person has decided, and then gets tokens, once.
+
+Makes no code; device_authorization.py does, and the page `/device` asks the person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final
+
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
+
+from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
+from watchword_server.store.authorization_records import DeviceView
+from watchword_server.store.records import AuditEvent
+from watchword_server.tokens.client_sessions import Approved
+from watchword_server.tokens.device_request import decode_device_request
+from watchword_server.tokens.terms import decode_terms
+
+_MAX_CODE: Final = 256
+_REFUSED: Final = "the device code is wrong, used, or of another client"
+
+
+async def device_code(request: GrantRequest, services: TokenServices) -> Granted:
+    """Tokens for an approved device; its session is its own and does not end with the browser that approved it.
+
+    Raises OAuthError ``authorization_pending``, ``slow_down``, ``access_denied``, ``expired_token`` or ``invalid_grant``.
+    """
+    code = request.form.require("device_code")
+    digest = hashlib.sha256(code[:_MAX_CODE].encode("utf-8", "surrogatepass")).digest()
+    view = await services.codes.poll_device(digest)
+    if view is None:
+        raise invalid_grant(_REFUSED, detail="unknown device code")
+    if not hmac.compare_digest(view.client_id.encode(), request.client.client_id.encode()):
+        raise invalid_grant(_REFUSED, detail="device code of another client")
+    _check_state(view)
+    if view.account is None or view.sign_on is None or not view.alive:
+        raise invalid_grant("what was approved has ended since", detail="account or sign-on over")
+    wanted = decode_device_request(view.request)
+    terms = decode_terms(view.terms)
+    approved = Approved(
+        client=request.client,
+        terms=terms,
+        account=view.account,
+        sign_on=view.sign_on,
+        sid=None,
+        rev=view.rev,
+        read_at=view.read_at,
+        resource=terms.resource,
+        device=wanted.device,
+        detached=True,
+    )
+    prepared = await services.sessions.prepare(approved, request.holder)
+    audit = AuditEvent(
+        event="session.started",
+        origin=request.origin,
+        account_id=view.account.id,
+        sid=prepared.session.sid,
+        client_id=request.client.client_id,
+        detail={"grant": "device_code", "place": request.place},
+    )
+    if not await services.codes.redeem_device(digest, session=prepared.session, audit=audit):
+        raise invalid_grant(_REFUSED, detail="device code lost to another request")
+    if prepared.opaque is not None:
+        await services.opaque.add_opaque_token(prepared.opaque)
+    return Granted(
+        prepared.access_token,
+        prepared.expires_in,
+        prepared.scope,
+        bound=request.proof is not None,
+        refresh_token=prepared.refresh_token,
+        id_token=prepared.id_token,
+    )
+
+
+def _check_state(view: DeviceView) -> None:
+    """RFC 8628 §3.5. What has expired is said first: a device that is told to wait would wait for nothing."""
+    if view.state == "redeemed":
+        raise invalid_grant(_REFUSED, detail="used device code")
+    if view.read_at >= view.expires_at:
+        raise OAuthError(ErrorCode.EXPIRED_TOKEN, "the device code has expired; ask for another")
+    if view.state == "denied":
+        raise OAuthError(ErrorCode.ACCESS_DENIED, "the person refused")
+    if view.state == "pending":
+        if view.too_soon:
+            raise OAuthError(ErrorCode.SLOW_DOWN, "poll less often: the interval is five seconds longer now")
+        raise OAuthError(ErrorCode.AUTHORIZATION_PENDING, "the person has not decided yet")
