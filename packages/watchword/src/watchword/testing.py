@@ -202,6 +202,12 @@ class FakeIssuer:
         signer = Signer(self.key if key is None else key, algorithm=None, typ=typ, header=header)
         return signer.sign(msgspec.json.encode(self._claims(sub, scope, roles, claims)))
 
+    def encrypted_token(self, to: Any, sub: str = "ada", **options: Any) -> str:
+        """A signed access token inside a JWE (extra ``jwe``); ``to`` is an `EncryptionKey`, else as `token`."""
+        from watchword.jose.jwe import encrypt  # noqa: PLC0415 - only where the extra is installed
+
+        return encrypt(self.token(sub, **options).encode(), to)
+
     def opaque_token(
         self, sub: str = "ada", *, scope: str | Collection[str] = "", roles: Collection[str] = (), **claims: Any
     ) -> str:

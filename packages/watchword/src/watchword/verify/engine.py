@@ -29,6 +29,7 @@ from watchword.verify.errors import (
 )
 from watchword.verify.feed import Feed
 from watchword.verify.feed_settings import Revocations
+from watchword.verify.forms import Decrypter, Form, SignedForms
 from watchword.verify.health import Health
 from watchword.verify.introspection import Introspection, IntrospectionEndpoint
 from watchword.verify.keys import KeySource, RemoteKeys
@@ -71,6 +72,8 @@ class Engine(Generic[_Asked]):
         dpop: Dpop | None = None,
         require_bound: bool = False,
         introspection: Introspection | None = None,
+        decrypter: Decrypter | None = None,
+        forms: Collection[Form] | None = None,
     ) -> None:
         """Make a verifier for tokens of one issuer.
 
@@ -80,7 +83,9 @@ class Engine(Generic[_Asked]):
         (None: nowhere, a token then lives until it expires). ``cache_size`` tokens are remembered; 0 verifies each
         anew. ``timeout`` (seconds) bounds every fetch, and every wait for one. ``introspector`` is whom ``when_stale="introspect"`` asks. ``dpop`` says
         how proofs of possession are taken; ``require_bound`` accepts no token that is not bound to a key or certificate.
-        ``introspection`` says how opaque tokens are asked about; without it they are malformed.
+        ``introspection`` says how opaque tokens are asked about, ``decrypter`` holds the keys of encrypted ones (extra
+        ``jwe``); without them such tokens are malformed. ``forms`` are the forms accepted: ``jwt`` and what those allow,
+        unless it leaves some out.
 
         Raises: ValueError, TypeError or TransportError for settings that cannot be.
         Does not start anything: that is for `start`, or the first token.
@@ -121,8 +126,9 @@ class Engine(Generic[_Asked]):
         self.possession: PossessionRules = PossessionRules(dpop, required=require_bound)
         self._issuer_offset = -math.inf
         self._lookup = RevocationLookup(self._view, self._feed, can_introspect=introspector is not None)
+        self._signed_forms = SignedForms(decrypter, forms, opaque=introspection is not None)
         self._opaque: OpaqueTokens | None = None
-        if introspection is not None:
+        if introspection is not None and (forms is None or "opaque" in forms):
             endpoint = IntrospectionEndpoint(
                 introspection, issuer, transport=self._transport, clock=clock, timeout=timeout, keys=self._keys
             )
@@ -265,7 +271,8 @@ class Engine(Generic[_Asked]):
         wall, monotonic = self._wall(), self._monotonic()
         now = max(wall, monotonic + self._issuer_offset)
         try:
-            token = check_access_token(raw, keys, self.policy, now, possession_follows=True)
+            signed = self._signed_forms.signed(raw, self.policy.max_length)
+            token = check_access_token(signed, keys, self.policy, now, possession_follows=True)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.UNKNOWN_KEY:
                 raise UnknownKey(keys) from None

@@ -27,6 +27,8 @@ class RejectionReason(StrEnum):
     EMBEDDED_KEY = "embedded_key"
     UNKNOWN_KEY = "unknown_key"
     BAD_SIGNATURE = "bad_signature"
+    UNDECIPHERABLE = "undecipherable"
+    """It is encrypted, and not to a key of this server, or it was altered."""
     MISSING_CLAIM = "missing_claim"
     BAD_CLAIM = "bad_claim"
     """A claim has the wrong type or an impossible value."""
@@ -71,6 +73,7 @@ DESCRIPTIONS: Final[Mapping[RejectionReason, str]] = MappingProxyType(
         RejectionReason.EMBEDDED_KEY: "the access token brings a key of its own",
         RejectionReason.UNKNOWN_KEY: "the access token is signed with an unknown key",
         RejectionReason.BAD_SIGNATURE: "the signature of the access token is wrong",
+        RejectionReason.UNDECIPHERABLE: "the access token cannot be decrypted",
         RejectionReason.MISSING_CLAIM: "the access token lacks a required claim",
         RejectionReason.BAD_CLAIM: "the access token holds a claim of the wrong type",
         RejectionReason.ISSUER: "the access token is from another issuer",
