@@ -42,14 +42,14 @@ def test_bytes_that_would_favour_some_letters_are_thrown_away() -> None:
 @pytest.mark.rfc("8628 §6.1")
 @pytest.mark.parametrize(
     "typed", ["WDJB-MJHT", "wdjb-mjht", "wdjbmjht", " WDJB MJHT ", "W D J B M J H T", "wdjb\u2011mjht", "WDJB–MJHT"]
-)  # noqa: RUF001 - what telephones type for a dash
+)
 def test_case_blanks_and_dashes_do_not_matter(typed: str) -> None:
     assert normalised_user_code(typed) == "WDJBMJHT"
 
 
 @pytest.mark.parametrize(
     "typed", ["", "WDJB-MJH", "WDJB-MJHTX", "ADJB-MJHT", "WDJB-MJH1", "%00", "WDJB_MJHT", "ＷDJBMJHT", "-" * 100]
-)  # noqa: RUF001 - a letter that only looks like one
+)
 def test_what_is_no_code_is_none(typed: str) -> None:
     assert normalised_user_code(typed) is None
 
