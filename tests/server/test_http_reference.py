@@ -13,11 +13,12 @@ from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.routes import Feed
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.routes import session_routes
+from watchword_server.endpoints.ssf.routes import SsfTransmitter
 from watchword_server.settings.tree import Feed as FeedSettings
 from watchword_server.tokens.refresh import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/reference/http.md").read_text()
+PAGE = "".join((ROOT / "docs/reference" / page).read_text() for page in ("http.md", "signals.md"))
 SOURCES = ROOT / "packages/watchword-server/src/watchword_server"
 UNUSED = cast("Any", None)
 ELSEWHERE = {"no_family", "invalid_generation", "invalid_form"}
@@ -40,6 +41,7 @@ def served() -> set[str]:
             patience=1,
             verifiers=UNUSED,
         ).routes(),
+        *SsfTransmitter(UNUSED, UNUSED, UNUSED, issuer="", default_subjects="NONE", limits=UNUSED).routes(),
         *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
     ]
     calls = {f"{method} {route.path}" for route in routes for method in (route.methods or set()) - {"HEAD"}}

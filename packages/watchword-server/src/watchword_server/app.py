@@ -21,10 +21,6 @@ from watchword_server.keys.ring import ALGORITHMS, KeyRing
 from watchword_server.keys.schedule import KeySchedule
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.oauth_composition import OAuthServices, compose_oauth
-from watchword_server.outbox.backoff import Backoff
-from watchword_server.outbox.courier import Courier
-from watchword_server.outbox.follower import LogFollower, Translator
-from watchword_server.outbox.worker import OutboxWorker, Pace
 from watchword_server.revocation.denylist import heartbeat_key, place_key
 from watchword_server.revocation.denylist_writer import DenylistWriter
 from watchword_server.revocation.node import FeedNode
@@ -180,30 +176,6 @@ def outgoing_requests(settings: Settings) -> OutgoingRequests:
         tls=None if outgoing.ca_file is None else tls_trust(outgoing.ca_file),
         http_on_loopback=settings.is_development,
     )
-
-
-def deliveries(services: Services) -> tuple[LogFollower, OutboxWorker]:
-    """What turns the revocation log into deliveries, and what delivers them; not begun yet. A protocol that is told of
-    cut-offs adds its translator and its courier here.
-    """
-    translators: list[Translator] = []
-    couriers: dict[str, Courier] = {}
-    worker = OutboxWorker(
-        services.store,
-        couriers,
-        services.metrics,
-        clock=services.clock,
-        identifier=entropy.identifier,
-        fraction=entropy.fraction,
-        pace=Pace(
-            concurrency=services.settings.outbox.concurrency, per_destination=services.settings.outbox.per_destination
-        ),
-        backoff=Backoff(give_up_after=services.settings.outbox.give_up_after),
-    )
-    follower = LogFollower(
-        services.store, translators, services.metrics, enqueued=worker.stir, fraction=entropy.fraction
-    )
-    return follower, worker
 
 
 def denylist_writer(services: Services) -> DenylistWriter | None:

@@ -19,8 +19,9 @@ from watchword.verify.policy import Policy
 from watchword_server.accounts.results import AccountRefused
 from watchword_server.admin.console import console_routes
 from watchword_server.admin.lazy import LazyApplication
-from watchword_server.app import VERSION, Services, deliveries, denylist_writer, open_services
+from watchword_server.app import VERSION, Services, denylist_writer, open_services
 from watchword_server.clients.configuration import ClientRefused
+from watchword_server.deliveries import deliveries, ssf_transmitter
 from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.access import FeedAccess
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
@@ -30,6 +31,7 @@ from watchword_server.endpoints.session.services import SessionServices, origin
 from watchword_server.endpoints.signed_urls import KEYS_PATH as SIGNED_URL_KEYS_PATH
 from watchword_server.endpoints.signed_urls import PATH as SIGNED_URLS_PATH
 from watchword_server.endpoints.signed_urls import SignedUrlEndpoint
+from watchword_server.endpoints.ssf.routes import CONFIGURATION_PATH as SSF_PATH
 from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKeyError, SealError
 from watchword_server.oauth_serving import PUBLIC_PATHS as OAUTH_PUBLIC_PATHS
@@ -59,6 +61,7 @@ PUBLIC_PATHS = (
     "/.well-known/oauth-authorization-server",
     "/jwks.json",
     KEYS_PATH,
+    SSF_PATH,
     SIGNED_URL_KEYS_PATH,
     *OAUTH_PUBLIC_PATHS,
 )
@@ -174,6 +177,8 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     ]
     if settings.signed_urls.origins:
         routes += signed_url_endpoint(services).routes()
+    if settings.ssf.enabled:
+        routes += ssf_transmitter(services).routes()
     if settings.playground.enabled:
         routes += _playground(services)
     return RequestDurations(

@@ -1,6 +1,6 @@
 """What the outbox asks of whoever carries a kind of delivery, and what became of an attempt.
 
-Carries nothing; each protocol brings a courier of its own, and app.py says which kind goes to which.
+Carries nothing; each protocol brings a courier of its own, and deliveries.py says which kind goes to which.
 """
 
 from __future__ import annotations

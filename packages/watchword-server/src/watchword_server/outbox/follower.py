@@ -3,7 +3,7 @@
 Knows no protocol; translators do. Never reads the log itself, where a later entry may have replaced an earlier one: the
 store keeps each as news until `settle_news`, which forgets it and enqueues what it means in one transaction.
 
-To have entries delivered somewhere, implement `Translator`, name it in app.py among the translators, and give the outbox
+To have entries delivered somewhere, implement `Translator`, name it in deliveries.py among the translators, and give the outbox
 worker a `Courier` for the kind of its deliveries. Back-channel logout (OpenID Connect Back-Channel Logout 1.0) is such a
 translator: on `session`, `account` and the like, with `news.ends_sessions`, a delivery for each client of each session.
 """

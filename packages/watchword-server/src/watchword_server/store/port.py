@@ -44,6 +44,7 @@ from watchword_server.store.records import (
     StoreFigures,
     SweepReport,
 )
+from watchword_server.store.signal_port import Signals
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a state of the store, which callers answer with 503
@@ -312,6 +313,7 @@ class Store(
     Throttle,
     Outbox,
     LogNews,
+    Signals,
     Upkeep,
     AuthorizationStore,
     Protocol,

@@ -96,6 +96,8 @@ class OutgoingRequests:
         try:
             address = ip_address(target.host)
         except ValueError:
+            if target.scheme == "http" and target.host != "localhost":
+                raise OutgoingRefused(f"{target.origin} is not https") from None
             return
         self._require(target, address)
 

@@ -1,0 +1,116 @@
+"""What is told to others, put together: translators of the revocation log, couriers of the outbox, the SSF transmitter.
+
+Holds no rule; like app.py it is read to see what stands on what. A protocol that is told of cut-offs adds its translator and
+its courier to `deliveries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from watchword.verify.policy import Policy
+
+from watchword_server import entropy
+from watchword_server.app import Services
+from watchword_server.endpoints.ssf.access import Receivers
+from watchword_server.endpoints.ssf.routes import SsfTransmitter
+from watchword_server.keys.ring import ALGORITHMS
+from watchword_server.keys.sealing import MasterKey, Sealer
+from watchword_server.outbox.backoff import Backoff
+from watchword_server.outbox.courier import Courier
+from watchword_server.outbox.follower import LogFollower, Translator
+from watchword_server.outbox.worker import OutboxWorker, Pace
+from watchword_server.revocation.own_view import OwnView
+from watchword_server.ssf.courier import PushCourier
+from watchword_server.ssf.names import PUSH_KIND, SET_TYPE
+from watchword_server.ssf.polling import Polling
+from watchword_server.ssf.streams import StreamManager
+from watchword_server.ssf.translator import SignalTranslator
+from watchword_server.web.stack import body_limits
+
+
+def deliveries(services: Services) -> tuple[LogFollower, OutboxWorker]:
+    """What turns the revocation log into deliveries, and what delivers them; not begun yet."""
+    settings = services.settings
+    translators: list[Translator] = []
+    couriers: dict[str, Courier] = {}
+    if settings.ssf.enabled:
+        translators.append(
+            SignalTranslator(
+                services.store,
+                issuer=settings.issuer,
+                by_default=settings.ssf.default_subjects == "ALL",
+                most_queued=settings.ssf.max_queued,
+                identifier=entropy.identifier,
+            )
+        )
+        couriers[PUSH_KIND] = PushCourier(
+            services.store, services.outgoing, sign=_event_signing(services), sealer=_sealer(services)
+        )
+    worker = OutboxWorker(
+        services.store,
+        couriers,
+        services.metrics,
+        clock=services.clock,
+        identifier=entropy.identifier,
+        fraction=entropy.fraction,
+        pace=Pace(concurrency=settings.outbox.concurrency, per_destination=settings.outbox.per_destination),
+        backoff=Backoff(give_up_after=settings.outbox.give_up_after),
+    )
+    follower = LogFollower(
+        services.store, translators, services.metrics, enqueued=worker.stir, fraction=entropy.fraction
+    )
+    return follower, worker
+
+
+def ssf_transmitter(services: Services) -> SsfTransmitter:
+    """The endpoints of security events. A client may ask for a token that is meant for them alone (RFC 8707)."""
+    settings = services.settings
+    leeway = settings.tokens.leeway
+    policy = Policy(
+        issuer=settings.issuer,
+        audience=(settings.audience, f"{settings.issuer}/ssf"),
+        algorithms=tuple(sorted(ALGORITHMS)),
+        leeway=leeway,
+    )
+    streams = StreamManager(
+        services.store,
+        services.outgoing,
+        issuer=settings.issuer,
+        sealer=_sealer(services),
+        clock=services.clock,
+        identifier=entropy.identifier,
+        most_streams=settings.ssf.max_streams,
+        verification_interval=settings.ssf.verification_interval,
+    )
+    polling = Polling(
+        services.store,
+        sign=_event_signing(services),
+        wait=min(settings.ssf.poll_wait, settings.server.request_timeout / 2),
+        most_held=settings.ssf.max_pollers,
+    )
+    return SsfTransmitter(
+        Receivers(
+            settings.ssf,
+            policy=policy,
+            trusted_keys=lambda: services.keys.key_set,
+            view=OwnView(services.feed, services.clock, leeway=leeway),
+            clock=services.clock,
+        ),
+        streams,
+        polling,
+        issuer=settings.issuer,
+        default_subjects=settings.ssf.default_subjects,
+        limits=body_limits(settings),
+    )
+
+
+def _event_signing(services: Services) -> Callable[[bytes], str]:
+    """Signs a security event by the key of the moment."""
+    return lambda payload: services.keys.signer(SET_TYPE).sign(payload)
+
+
+def _sealer(services: Services) -> Sealer:
+    settings = services.settings
+    master = MasterKey.parse(settings.master_key.get_secret_value())
+    return Sealer(master, settings.environment, entropy.random_bytes)
