@@ -26,14 +26,24 @@ from watchword_server.ssf.names import PUSH_KIND, SET_TYPE
 from watchword_server.ssf.polling import Polling
 from watchword_server.ssf.streams import StreamManager
 from watchword_server.ssf.translator import SignalTranslator
+from watchword_server.tokens.backchannel_logout import KIND as LOGOUT_KIND
+from watchword_server.tokens.backchannel_logout import LogoutCourier, LogoutTranslator
 from watchword_server.web.stack import body_limits
 
 
 def deliveries(services: Services) -> tuple[LogFollower, OutboxWorker]:
     """What turns the revocation log into deliveries, and what delivers them; not begun yet."""
     settings = services.settings
-    translators: list[Translator] = []
-    couriers: dict[str, Courier] = {}
+    translators: list[Translator] = [LogoutTranslator(services.store, services.oauth.clients)]
+    couriers: dict[str, Courier] = {
+        LOGOUT_KIND: LogoutCourier(
+            services.oauth.clients,
+            services.oauth.id_tokens,
+            services.outgoing,
+            services.clock,
+            issuer=settings.issuer,
+        )
+    }
     if settings.ssf.enabled:
         translators.append(
             SignalTranslator(

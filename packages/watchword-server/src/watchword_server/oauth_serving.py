@@ -115,6 +115,8 @@ def _common_members(services: Services) -> dict[str, Any]:
         "scopes_supported": list(services.oauth.entitlements.scopes),
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(services.settings.oauth.id_token_algorithms),
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
     }
     for endpoint, offered in (("token", methods), ("introspection", confidential), ("revocation", methods)):
         members[f"{endpoint}_endpoint_auth_methods_supported"] = offered
