@@ -8,6 +8,7 @@ import json
 import random
 import sys
 
+from authorization_acts import ACTS
 from watchword_server.store.open import store_from_url
 from watchword_server.store.port import Store
 from watchword_server.store.records import AuditEvent, NewAccount, Origin
@@ -16,6 +17,8 @@ AUDIT = AuditEvent(event="race.won", origin=Origin(actor="system"))
 
 
 def attempt(store: Store, act: str, number: int):
+    if act in ACTS:
+        return ACTS[act](store, number)
     if act == "end_session":
         return store.end_session(f"s{number}", account_id=None, reason="race", audit=AUDIT)
     if act == "advance_refresh":

@@ -70,7 +70,9 @@ class Clients(Protocol):
         ...
 
     async def delete_client(self, client_id: str, audit: AuditEvent) -> bool:
-        """Delete it with its authorizations, codes and opaque tokens, and cut it off. True for exactly one caller."""
+        """Delete it with its authorizations, and cut it off: codes and opaque tokens are dead by that, and swept once they
+        have expired. True for exactly one caller.
+        """
         ...
 
     async def add_registration_token(
@@ -133,8 +135,10 @@ class SignOns(Protocol):
 
     async def sessions_ended_by(self, axis: Axis, value: str, *, spares: str | None, since: int, limit: int, after: str | None
                                 ) -> Sequence[ClientSession]:  # fmt: skip
-        """Sessions of clients on record, dead or alive, that a cut-off at position ``since`` on that axis and value ends
-        (session, account, client, tenant, everything), by sid after that one: whom a logout notice goes to.
+        """Sessions of clients, as far as they are on record, that a cut-off at position ``since`` on that axis and value
+        ended (session, account, client, tenant, everything), by sid after that one: whom a logout notice goes to. None for a
+        cut-off of access tokens alone. Those that an earlier cut-off ended may be told again: one entry in the log may stand
+        for several.
         """
         ...
 
@@ -158,8 +162,8 @@ class Authorizations(Protocol):
         ...
 
     async def withdraw_authorization(self, account_id: str, client_id: str, audit: AuditEvent) -> bool:
-        """Forget it and, in the same act, end every session of the account at that client, each with its families and one
-        cut-off. True for exactly one caller.
+        """Forget it and, in the same act, its unused codes, and end every session of the account at that client, each with
+        its families and one cut-off. True for exactly one caller.
         """
         ...
 
@@ -178,7 +182,12 @@ class Codes(Protocol):
     async def redeem_code(self, digest: bytes, *, session: NewSession, audit: AuditEvent) -> bool:
         """Mark it used and, in the same act, open ``session`` or, where its sid is living already, add its family to that
         one. True for exactly one caller; False, and nothing done, when it was used or ran out, when the account, client or
-        sign-on was ended or cut off after ``session.rev``, or when that sid has died: then `code` is read again.
+        sign-on was ended or cut off since the code or ``session.rev``, when that sid has died, or when another session of
+        this client and sign-on was opened meanwhile: then `code` is read again. It must name the code's account, client and
+        sign-on, or no sign-on.
+
+        A session that is joined takes place, last use and how the person was authenticated (if later) from ``session``, and
+        the later of each end; its families keep how their own authorization was authenticated.
         """
         ...
 
@@ -211,7 +220,9 @@ class Codes(Protocol):
     async def decide_device(
         self, user_code: str, *, terms: bytes | None, sign_on: str, rev: int, audit: AuditEvent
     ) -> bool:
-        """Approve with ``terms``, deny with None. True for exactly one caller; False when no longer pending."""
+        """Approve with ``terms``, deny with None. True for exactly one caller; False when no longer pending, or when the
+        sign-on is over or was cut off after ``rev``.
+        """
         ...
 
     async def poll_device(self, digest: bytes) -> DeviceView | None:
@@ -245,7 +256,11 @@ class Replays(Protocol):
     """Things that are good once until they expire: DPoP proofs, client assertions, request objects."""
 
     async def first_use(self, purpose: str, digest: bytes, *, expires_at: EpochSeconds) -> bool:
-        """Remember it until then. True for exactly one caller, on whatever host."""
+        """Remember it until then. True for exactly one caller, on whatever host.
+
+        Unlike other verbs, durable only against the end of this process: a crash of the database or the machine may forget
+        the last moments of it.
+        """
         ...
 
 

@@ -154,7 +154,7 @@ class DeviceView(Record, frozen=True, kw_only=True):
     interval: int
     expires_at: EpochSeconds
     account: Account | None
-    """Who decided, once it is approved."""
+    """Who decided, once somebody has."""
     sign_on: SignOn | None
     alive: bool
     rev: int

@@ -5,6 +5,7 @@ Does not make tokens or read what introspection answers of them.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 from watchword.clock import EpochSeconds
@@ -49,6 +50,8 @@ class PostgresOpaque(PostgresDevices):
         self._looks = Batches(self._look)
         self._lives = Batches(self._alive)
         self._uses = Batches(self._first_uses)
+        # Reads have a key of their own each: callers who ask for the same token are answered by the same statement.
+        self._turn = itertools.count()
 
     async def close(self) -> None:
         """Finish what was accepted, then close; a second close does nothing."""
@@ -62,8 +65,9 @@ class PostgresOpaque(PostgresDevices):
         return {row[0].hex(): True for row in rows}
 
     async def _look(self, calls: dict[str, bytes]) -> dict[str, OpaqueView]:
-        rows = await self._rows(_LOOK, self._now(), list(calls.values()))
-        return {row[10].hex(): opaque_view_of(row) for row in rows}
+        rows = await self._rows(_LOOK, self._now(), list(set(calls.values())))
+        found = {row[10]: opaque_view_of(row) for row in rows}
+        return {key: found[digest] for key, digest in calls.items() if digest in found}
 
     async def _alive(self, calls: dict[str, TokenFacts]) -> dict[str, bool]:
         facts = list(calls.values())
@@ -91,7 +95,7 @@ class PostgresOpaque(PostgresDevices):
 
     async def opaque_token(self, digest: bytes) -> OpaqueView | None:
         """The token with whether it lives."""
-        return await self._looks.submit(digest.hex(), digest)
+        return await self._looks.submit(str(next(self._turn)), digest)
 
     async def delete_opaque_token(self, digest: bytes, *, client_id: str) -> bool:
         """Forget it. True for exactly one caller; only one of that client."""
@@ -99,12 +103,9 @@ class PostgresOpaque(PostgresDevices):
 
     async def is_alive(self, facts: TokenFacts) -> bool:
         """Whether none of it was cut off, its session lives and its account is enabled."""
-        texts = (facts.jti, facts.client_id, facts.account_id, facts.sid, facts.tenant, facts.kid)
-        if not storable(*texts):
+        if not storable(facts.jti, facts.client_id, facts.account_id, facts.sid, facts.tenant, facts.kid):
             return False
-        # Each text after its length, so that no two facts have one key.
-        key = f"{facts.rev} " + " ".join("-" if text is None else f"{len(text)}:{text}" for text in texts)
-        return bool(await self._lives.submit(key, facts))
+        return bool(await self._lives.submit(str(next(self._turn)), facts))
 
     async def first_use(self, purpose: str, digest: bytes, *, expires_at: EpochSeconds) -> bool:
         """Remember it until then. True for exactly one caller."""
