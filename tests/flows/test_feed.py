@@ -28,7 +28,8 @@ async def test_without_a_cursor_a_snapshot_and_after_it_only_what_came_since(ser
         first = (await client.get("/revocations", headers=FEED)).json()
         assert first["snapshot"] is True
         assert [entry["axis"] for entry in first["entries"]] == ["session"]
-        assert 60 <= first["entries"][0]["expires_in"] <= 60 + 60 + 5 + 1
+        # As long as a signed URL of the session may live, and the leeway of whoever verifies it.
+        assert 3600 <= first["entries"][0]["expires_in"] <= 3600 + 60 + 5 + 1
         after = {"cursor": first["cursor"]}
         quiet = (await client.get("/revocations", params=after, headers=FEED)).json()
         assert quiet == {"cursor": first["cursor"], "entries": [], "more": False, "snapshot": False}
