@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from watchword.verify.possession import Dpop, Possession
     from watchword.verify.replay import AsyncSharedReplayMemory, LocalReplayMemory, SharedReplayMemory
     from watchword.verify.revocation import RevocationView
+    from watchword.verify.several import SeveralIssuers, SyncSeveralIssuers
     from watchword.verify.verifier import SyncVerifier, Verifier
 
 __version__ = "0.1.0"
@@ -60,7 +61,9 @@ __all__ = [
     "RevocationView",
     "RevocationViewStale",
     "Revocations",
+    "SeveralIssuers",
     "SharedReplayMemory",
+    "SyncSeveralIssuers",
     "SyncVerifier",
     "TokenRejected",
     "Transport",
@@ -98,7 +101,9 @@ if not TYPE_CHECKING:
         "RevocationView": "verify.revocation",
         "RevocationViewStale": "verify.errors",
         "Revocations": "verify.feed_settings",
+        "SeveralIssuers": "verify.several",
         "SharedReplayMemory": "verify.replay",
+        "SyncSeveralIssuers": "verify.several",
         "SyncVerifier": "verify.verifier",
         "TokenRejected": "verify.errors",
         "Transport": "transport",

@@ -232,6 +232,20 @@ class Engine(Generic[_Asked]):
         """By which axis a signed URL, or its like, is cut off, if it is. Raises: RevocationViewStale if nobody knows."""
         return self._lookup.kills(bearer)
 
+    @property
+    def opaque_prefix(self) -> str | None:
+        """What the opaque tokens begin with that it asks about; None if it takes none."""
+        return None if self._opaque is None else self._opaque.prefix
+
+    @property
+    def decrypts(self) -> bool:
+        """Whether it takes encrypted tokens."""
+        return self._signed_forms.decrypts
+
+    def remembers(self, raw: str) -> bool:
+        """Whether a token was verified here a moment ago; says nothing of whether it is still good."""
+        return raw in self._seen.recent
+
     def _forget_all(self) -> None:
         self._seen = SeenTokens(self._cache_size)
 

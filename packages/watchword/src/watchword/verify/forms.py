@@ -47,6 +47,11 @@ class SignedForms:
         self._accepts_jwt = "jwt" in wanted
         self._decrypter = decrypter if "jwe" in wanted else None
 
+    @property
+    def decrypts(self) -> bool:
+        """Whether encrypted tokens are accepted."""
+        return self._decrypter is not None
+
     def signed(self, raw: str, max_length: int) -> str:
         """The signed token: the one given, or the one inside (RFC 7519 §7.2). Raises: TokenRejected."""
         if self._decrypter is None or raw.count(".") != 4:

@@ -56,6 +56,7 @@ class OpaqueTokens:
         clock: Clock,
     ) -> None:
         self._settings = settings
+        self.prefix: str = settings.prefix
         self._endpoint = endpoint
         self._policy = policy
         self._lookup = lookup
