@@ -49,6 +49,12 @@ async def nothing_lost(store: Store, told: list[list[str]]) -> int:
             assert await store.family(f"f-{subject}") is not None
         elif act == "advance":
             assert (await store.family(subject)).family.generation >= int(rest[0])
+        elif act == "redeemed":
+            view = await store.code(subject.encode())
+            assert (view.used, view.sid) == (True, rest[0])
+            assert await store.session_view(rest[0], view.account.id) is not None
+        elif act == "opaque":
+            assert (await store.opaque_token(subject.encode())).facts.jti == subject
         elif act == "cut":
             assert ("token", subject) in cut
         else:

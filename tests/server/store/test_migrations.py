@@ -174,3 +174,44 @@ def test_only_the_driver_of_the_engine_in_use_is_imported(tmp_path):
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout == "False True\n"
+
+
+async def test_sessions_of_an_older_schema_live_on_with_their_families(bare_url, monkeypatch):
+    all_steps = schema.steps("sqlite" if bare_url.startswith("sqlite") else "postgres")
+    older = tuple(
+        step for step in all_steps if step.version < next(s.version for s in all_steps if s.name == "sessions")
+    )
+    monkeypatch.setattr(schema, "steps", lambda _dialect: older)
+    store = store_from_url(bare_url)
+    await store.open(migrate=True)
+    await store.close()
+    blob = "x''" if bare_url.startswith("sqlite") else "''"
+    false = "0" if bare_url.startswith("sqlite") else "false"
+    await run_sql(
+        bare_url,
+        "INSERT INTO accounts (id, email, email_key, password_hash, roles, permissions, email_verified, created_at, "
+        f"password_changed_at) VALUES ('ada', 'a', 'a', 'x', '[]', '[]', {false}, 1.0, 1.0)",
+    )
+    for sid, resource in (("s1", "NULL"), ("s2", "'https://r/\"\\'")):
+        await run_sql(
+            bare_url,
+            "INSERT INTO sessions (sid, account_id, client_id, rev, device, created_at, auth_time, amr, expires_at, due_at) "
+            f"VALUES ('{sid}', 'ada', 'web', 0, 'Firefox', 5.0, 6.0, '[\"pwd\"]', 9e9, 9e9)",
+        )
+        await run_sql(
+            bare_url,
+            "INSERT INTO families (id, sid, scope, resource, delivery, salt, key_id, rotated_at, device_kind, place, "
+            f"idle_expires_at, expires_at, refresh_count, generation) VALUES ('f-{sid}', '{sid}', '[\"a\"]', {resource}, 'body', {blob}, "
+            "'k', 7.0, 'x', 'Graz', 9e9, 9e9, 3, 3)",
+        )
+    monkeypatch.setattr(schema, "steps", lambda _dialect: all_steps)
+    await store.open(migrate=True)
+    seen = (await store.session_view("s1", "ada")).session
+    assert (seen.created_at, seen.last_used_at, seen.place, seen.refresh_count) == (5, 7, "Graz", 3)
+    assert (seen.auth_time, seen.idle_expires_at) == (6, 9e9)
+    first, second = await store.family("f-s1"), await store.family("f-s2")
+    assert (first.family.resource, second.family.resource) == ((), ('https://r/"\\',))
+    assert (first.auth_time, first.amr, first.acr, first.family.terms) == (6, ("pwd",), None, b"")
+    assert await store.advance_refresh("f-s2", from_generation=3, device_kind="x", place="x", idle_expires_at=9e9)
+    assert {one.sid for one in await store.list_sessions("ada")} == {"s1", "s2"}
+    await store.close()
