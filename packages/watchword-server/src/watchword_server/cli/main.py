@@ -20,6 +20,7 @@ from watchword_server.cli import (
     doctor,
     keys,
     migrate,
+    of_library,
     outbox,
     serve,
     sessions,
@@ -76,6 +77,8 @@ app.command()(serve.serve)
 app.command()(migrate.migrate)
 app.command()(doctor.doctor)
 app.command()(dev_cert.dev_cert)
+app.command("sign-url", context_settings=of_library.PASSED_ON)(of_library.sign_url)
+app.command("edge", context_settings=of_library.PASSED_ON)(of_library.edge)
 app.add_typer(config.app, name="config")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(sessions.app, name="sessions")
