@@ -12,6 +12,7 @@ from watchword.clock import Clock
 from watchword.verify.dpop_nonces import DpopNonces
 
 from watchword_server import entropy
+from watchword_server.accounts.profiles import ProfileService
 from watchword_server.clients.administration import ClientAdministration
 from watchword_server.clients.authentication import ClientAuthenticator
 from watchword_server.clients.client_keys import ClientKeys
@@ -60,6 +61,7 @@ class OAuthServices:
     id_tokens: IdTokens
     reader: TokenReader
     sessions: ClientSessions
+    profiles: ProfileService
 
 
 def compose_oauth(
@@ -138,4 +140,5 @@ def compose_oauth(
             absolute=settings.sessions.absolute,
             identifier=entropy.identifier,
         ),
+        profiles=ProfileService(store, clock),
     )

@@ -270,6 +270,7 @@ def session_services(services: Services) -> SessionServices:
         metrics=services.metrics,
         place_of=lambda request: throttle_network(request.client.host if request.client else None),
         registration_open=settings.registration.open,
+        profiles=services.oauth.profiles,
     )
 
 
@@ -296,6 +297,9 @@ def _admin(services: Services) -> ASGIApp:
             keys=services.keys,
             callers=services.callers,
             verifiers=services.verifiers,
+            clients=services.oauth.administration,
+            configured=services.oauth.configured,
+            profiles=services.oauth.profiles,
             workers=services.settings.server.workers,
             origin_of=origin,
         ),

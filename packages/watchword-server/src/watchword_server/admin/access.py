@@ -12,7 +12,10 @@ from typing import Annotated, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
+from watchword_server.accounts.profiles import ProfileService
 from watchword_server.accounts.service import AccountService
+from watchword_server.clients.administration import ClientAdministration
+from watchword_server.clients.directory import ConfiguredClients
 from watchword_server.keys.ring import KeyRing
 from watchword_server.revocation.verifiers import Verifiers
 from watchword_server.sessions.ending import SessionEnding
@@ -33,6 +36,9 @@ class AdminServices:
     keys: KeyRing
     callers: Callers
     verifiers: Verifiers
+    clients: ClientAdministration
+    configured: ConfiguredClients
+    profiles: ProfileService
     workers: int
     """Processes that share the port, each with verifiers of its own."""
     origin_of: Callable[[Request, str], Origin]

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from watchword_server.accounts.results import AccountRefused
-from watchword_server.admin import accounts, cut_offs, outbox, security
+from watchword_server.admin import accounts, clients, cut_offs, outbox, security
 from watchword_server.admin.access import AdminServices
 from watchword_server.admin.models import ProblemModel
 from watchword_server.admin.reference import reference_routes
@@ -22,7 +22,7 @@ from watchword_server.web.errors import handle
 from watchword_server.web.problem import FieldError, ProblemError, invalid
 
 _DESCRIPTION = """\
-Accounts, sessions, cut-offs, keys, deliveries and the audit log, as JSON.
+Accounts, clients, sessions, cut-offs, keys, deliveries and the audit log, as JSON.
 
 Every call needs a first-party access token with the scope `watchword:admin`, which a role grants:
 log in with `POST /auth/login` and send `Authorization: Bearer <access_token>`.
@@ -48,7 +48,7 @@ def admin_api(services: AdminServices, *, version: str) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for router in (accounts.router, cut_offs.router, outbox.router, security.router):
+    for router in (accounts.router, clients.router, cut_offs.router, outbox.router, security.router):
         app.include_router(router)
     app.include_router(_reference(app), include_in_schema=False)
     for kind in (ProblemError, StoreUnavailable, HTTPException, Exception):

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from watchword_server.endpoints.session.account import OwnAccount
 from watchword_server.endpoints.session.login import Login
 from watchword_server.endpoints.session.logout import Logout
+from watchword_server.endpoints.session.profile import OwnProfile
 from watchword_server.endpoints.session.refresh import Refresh
 from watchword_server.endpoints.session.register import Register
 from watchword_server.endpoints.session.services import SessionServices
@@ -19,6 +20,7 @@ def session_routes(services: SessionServices, *, idle: float) -> list[Route]:
     """The calls of http.md under `/auth`."""
     own = OwnAccount(services)
     logout = Logout(services)
+    profile = OwnProfile(services)
     return [
         Route("/auth/refresh", Refresh(services, idle=idle).handle, methods=["POST"]),
         Route("/auth/login", Login(services).handle, methods=["POST"]),
@@ -26,6 +28,8 @@ def session_routes(services: SessionServices, *, idle: float) -> list[Route]:
         Route("/auth/logout", logout.one, methods=["POST"]),
         Route("/auth/logout-all", logout.everywhere, methods=["POST"]),
         Route("/auth/me", own.me, methods=["GET"]),
+        Route("/auth/profile", profile.show, methods=["GET"]),
+        Route("/auth/profile", profile.replace, methods=["PUT"]),
         Route("/auth/sessions", own.sessions, methods=["GET"]),
         Route("/auth/sessions/{sid}", own.end_session, methods=["DELETE"]),
         Route("/auth/password", own.change_password, methods=["POST"]),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from watchword_server.accounts.profiles import ProfileService
 from watchword_server.accounts.service import AccountService
 from watchword_server.sessions.ending import SessionEnding
 from watchword_server.store.port import Audit, Sessions
@@ -63,6 +64,7 @@ class SessionServices:
     metrics: Metrics
     place_of: Callable[[Request], str]
     registration_open: bool
+    profiles: ProfileService
 
     def device(self, request: Request) -> Device:
         """The device of a request, from its User-Agent and address."""
