@@ -27,7 +27,8 @@ from watchword.verify.staleness import IntrospectionDue, WhenStale
 class AnyVerifier(Protocol):
     """What is asked of a verifier here; `watchword.Verifier` and `watchword.SyncVerifier` are such."""
 
-    def verify(self, raw: str, **asked: Any) -> Any: ...
+    @property
+    def verify(self) -> Callable[..., Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
