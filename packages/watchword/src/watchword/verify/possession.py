@@ -108,7 +108,7 @@ class PossessionRules:
 
     def __init__(self, dpop: Dpop | None, *, required: bool) -> None:
         self.dpop: Dpop = Dpop(announced=required) if dpop is None else dpop
-        self.required = required
+        self.required: bool = required
         origin = None if self.dpop.origin is None else normalised_target(self.dpop.origin)
         self._origin = None if origin is None else origin[:-1]
 
