@@ -92,6 +92,8 @@ class Feed:
         self.push: Push | None = None
         if settings.signed and keys is None:
             raise ValueError("a feed that signs needs keys")
+        if settings.shared is not None:
+            transport = self._share(settings.shared, transport, url)
         if settings.push and settings.signed and isinstance(transport, StreamingTransport):
             self.push = self._make_push(transport)
 
@@ -124,6 +126,8 @@ class Feed:
         self.questions.close()
         if self.push is not None:
             self.push.close()
+        if self.questions.shared is not None:
+            self.questions.shared.close()
 
     def step(self) -> float:
         """Poll once, to the last page. Returns: seconds until the next poll. Does not raise for a faulty feed."""
@@ -184,7 +188,11 @@ class Feed:
 
     def _hold(self) -> float:
         """Seconds to have the next question held; 0 where it must not be."""
-        eligible = self.settings.push and self.questions.signed and self._cursor is not None and self.error is None
+        # Of a shared feed no question is held: it would hold up all others.
+        alone = self.questions.shared is None
+        eligible = (
+            alone and self.settings.push and self.questions.signed and self._cursor is not None and self.error is None
+        )
         if not eligible or not self.freshness.known or not self._holds.allowed(self._clock.monotonic()):
             return 0.0
         return pace.hold(self._bound, self._round_trip)
@@ -228,10 +236,28 @@ class Feed:
     def _ask(self, held: float) -> Batch:
         timeout = min(self.settings.timeout, max(1.0, self._bound))
         try:
-            return self.questions.ask(self._cursor, held=held, timeout=timeout)
+            return self.questions.ask(self._cursor, held=held, timeout=timeout, gather=self._gather())
         except CursorRefused:
             self._cursor = None  # perhaps the feed no longer understands it: from the start, then, next time
             raise
+
+    def _share(self, path: str, transport: Transport, url: str) -> StreamingTransport:
+        from watchword.verify.shared import SharedFeed, SharedStreaming  # noqa: PLC0415 - not every system has such sockets
+
+        if not isinstance(transport, StreamingTransport):
+            raise TypeError("a shared feed asks for a transport that can stream")
+        shared = self.questions.shared = SharedFeed(path, transport, url=url, headers=self.questions.headers)
+        weakref.finalize(self, shared.close).atexit = False
+        return SharedStreaming(shared, transport)
+
+    def _gather(self) -> float:
+        """Seconds in which others may join a question: about as far as chance spreads the renewals of those who were
+        answered together. Little where questions are all that tells, none before the first answer.
+        """
+        if not self.freshness.known:
+            return 0.0
+        pushed = self.push is not None and self.push.delivering
+        return min(self._bound / 10, 5.0 if pushed else self.settings.poll_interval / 4)
 
     def _make_push(self, transport: StreamingTransport) -> Push:
         push = Push(

@@ -6,9 +6,11 @@ Holds settings only, checked once when made; ``feed`` and ``push`` act on them.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from watchword.jose.jwk import KeySet
@@ -21,6 +23,8 @@ TokenProvider: TypeAlias = Callable[[], str | Awaitable[str]]
 
 LEAST_STALENESS: float = 0.1
 """Seconds; less could not be kept over any network."""
+_LONGEST_PATH: Final = 90
+"""Bytes; addresses of Unix sockets hold 103 at least."""
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
@@ -39,7 +43,9 @@ class Revocations:
     ``poll_interval`` seconds. ``timeout`` (seconds) bounds a question. ``signed`` demands answers that are signed with
     the feed's keys, fetched from ``keys_uri`` (found by discovery) unless ``keys`` are given; ``signed=False`` believes
     whoever answers at ``url``, for servers that do not sign, and then nothing is pushed. ``name`` is what operators see
-    on the server's map of verifiers; the host's unless given.
+    on the server's map of verifiers; the host's unless given. ``shared`` is a path for a Unix socket, in a folder of the
+    application's own: all processes of this host and user that name it follow the feed by one connection, which one of
+    them holds; each checks what it gets as ever, and asks by itself when it gets nothing.
 
     Raises: ValueError for settings that could not keep the view fresh.
     """
@@ -56,6 +62,7 @@ class Revocations:
     keys_uri: str | None = None
     keys: KeySet | None = None
     name: str | None = None
+    shared: str | None = None
 
     def __post_init__(self) -> None:
         check_staleness(self.max_staleness)
@@ -70,6 +77,10 @@ class Revocations:
             raise ValueError("max_entries and timeout must be positive")
         if self.keys is not None and self.keys_uri is not None:
             raise ValueError("give keys or keys_uri, not both")
+        if self.shared is not None:
+            check_path(self.shared)
+            if not self.signed:
+                raise ValueError("shared asks for signed answers, or workers would have to believe one another")
         if not self.signed and (self.keys is not None or self.keys_uri is not None):
             raise ValueError("keys are of no use with signed=False")
 
@@ -79,6 +90,13 @@ def check_token(token: object) -> str:
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise ValueError("the feed's token must be 1 to 8192 visible characters of ASCII")
     return token
+
+
+def check_path(path: str) -> str:
+    """Check where a socket is to be. Returns: it. Raises: ValueError."""
+    if not Path(path).is_absolute() or "\0" in path or len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError(f"shared must be an absolute path of at most {_LONGEST_PATH} bytes")
+    return path
 
 
 def check_staleness(seconds: float) -> float:

@@ -12,17 +12,22 @@ import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 
 from watchword.jose.jwk import KeySet
-from watchword.transport import Request, Transport
+from watchword.transport import Request, Response, Transport
 from watchword.verify import answer
 from watchword.verify.answer import Batch, FeedError, ForgedAnswer, PushedBatch, UnknownFeedKey, parse_batch
 from watchword.verify.errors import KeysUnavailable
 from watchword.verify.feed_settings import TokenProvider, check_token
 from watchword.verify.keys import KeySource, RemoteKeys
 from watchword.verify.naming import Label
+from watchword.verify.nonces import HEADER as NONCES_HEADER
+from watchword.verify.nonces import nonce_in
+
+if TYPE_CHECKING:
+    from watchword.verify.shared import SharedFeed
 
 PAGE_ENTRIES: Final = 1000
 _NONCE_BYTES: Final = 16
@@ -58,6 +63,8 @@ class Questions:
         }
         self._token = token
         self._asking_for_token = threading.Lock()
+        self.shared: SharedFeed | None = None
+        """By way of whom the feed is asked, if it is shared."""
         self._label = label
         self._transport = transport
         self._issuer = issuer
@@ -77,8 +84,9 @@ class Questions:
         """In the child: forget a lock that another thread held."""
         self._asking_for_token = threading.Lock()
 
-    def ask(self, cursor: str | None, *, held: float, timeout: float) -> Batch:
-        """Ask for the page after ``cursor``; ``held``: seconds to have the question held until there is news.
+    def ask(self, cursor: str | None, *, held: float, timeout: float, gather: float = 0.0) -> Batch:
+        """Ask for the page after ``cursor``; ``held``: seconds to have the question held until there is news;
+        ``gather``: seconds in which those who share the feed may join in.
 
         Raises: FeedError, TransportError, KeysUnavailable.
         """
@@ -96,7 +104,13 @@ class Questions:
             timeout=timeout + held,
             max_bytes=answer.MAX_ANSWER_BYTES,
         )
-        response = self._transport.fetch(request)
+        response = None
+        if self.shared is not None and not held:
+            most = answer.MAX_ANSWER_BYTES
+            response = self.shared.ask(cursor, nonce, gather=gather, timeout=timeout, max_bytes=most)
+        shared = response is not None
+        if response is None:
+            response = self._transport.fetch(request)
         if response.status == 400 and not held:
             raise CursorRefused("feed answered 400")
         if response.status != 200:
@@ -106,12 +120,25 @@ class Questions:
         if response.headers.get("content-type", "").startswith("application/json"):
             # Told apart only for the sake of the message: it would be refused as unsigned all the same.
             raise ForgedAnswer("feed does not sign its answers, so they prove nothing; update the server")
+        try:
+            return self._read(response, nonce, cursor)
+        except ForgedAnswer:
+            if shared and self.shared is not None:
+                self.shared.avoid("it gave a forged answer")
+            raise
+
+    def _read(self, response: Response, nonce: str, cursor: str | None) -> Batch:
+        repeated: str | None = nonce
+        if nonces := response.headers.get(NONCES_HEADER):
+            repeated = nonce_in(nonce, nonces)
+        if repeated is None:
+            raise ForgedAnswer("answer is to others' questions")
         return self._with_keys(
             lambda keys: answer.read_page(
                 response.body,
                 keys,
                 issuer=self._issuer,
-                nonce=nonce,
+                nonce=repeated,
                 cursor=cursor,
                 distrusted=self._thumbprints(),
             )
