@@ -101,3 +101,12 @@ def test_a_name_out_of_a_strangers_pen_cannot_steer_the_terminal(stocked: Run) -
     refused = stocked("clients", "add", "--name", "\x1b[31mred")
     assert refused.code == 1
     assert "\x1b" not in refused.err + refused.out
+
+
+def test_an_initial_access_token_is_printed_once(stocked: Run) -> None:
+    made = stocked("clients", "registration-token", "--uses", "2", "--days", "1", "--json").json
+    assert made["token"].startswith("wci_")
+    assert made["uses"] == 2
+    entries = stocked("audit", "list", "--json")
+    assert "registration_token.created" in entries.out
+    assert made["token"] not in entries.out

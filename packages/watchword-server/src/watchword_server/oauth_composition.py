@@ -39,7 +39,12 @@ from watchword_server.web.outgoing import OutgoingRequests
 from watchword_server.web.stack import body_limits
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+GRANT_TYPES = (
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+)
 """What clients may register for."""
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
 _SECRET = "client_secret"  # noqa: S105 - a purpose of sealing
@@ -91,7 +96,11 @@ def compose_oauth(
     directory = ClientDirectory(sources)
     entitlements = Entitlements(settings)
     administration = ClientAdministration(
-        store, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name), reserved=configured
+        store,
+        rules,
+        lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name),
+        reserved=configured,
+        outgoing=outgoing,
     )
     authenticator = ClientAuthenticator(
         clients=directory,

@@ -236,6 +236,33 @@ def delete(context: typer.Context, client_id: ClientId, json_: JsonFlag = False)
     _told(client_id, done, "deleted", json_=json_)
 
 
+@app.command("registration-token")
+def registration_token(
+    context: typer.Context,
+    uses: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Registrations it is good for.")] = 1,
+    days: Annotated[float, typer.Option(metavar="DAYS", min=0.01, max=365, help="How long it is good.")] = 7,
+    json_: JsonFlag = False,
+) -> None:
+    """Make an initial access token, with which clients may register themselves (RFC 7591), and print it once."""
+
+    async def work(services: Services) -> tuple[str, float]:
+        from watchword_server import entropy  # noqa: PLC0415
+        from watchword_server.clients.dynamic import INITIAL_PREFIX, digest_of  # noqa: PLC0415
+        from watchword_server.store.records import AuditEvent  # noqa: PLC0415
+
+        token = entropy.prefixed(INITIAL_PREFIX)
+        expires_at = services.clock.now() + days * 86_400
+        audit = AuditEvent(event="registration_token.created", origin=CLI, detail={"uses": str(uses)})
+        await services.store.add_registration_token(digest_of(token), uses=uses, expires_at=expires_at, audit=audit)
+        return token, expires_at
+
+    token, expires_at = run_with_services(context, work)
+    if json_:
+        emit_json({"token": token, "uses": uses, "expires_at": expires_at})
+        return
+    emit_facts({"token": token, "uses": uses, "expires": moment(expires_at)})
+
+
 def _judged(context: typer.Context, work: Any) -> MadeClient | None:
     """Run; what clients/ refuses is told as a failed command."""
     from watchword.oauth.errors import OAuthError  # noqa: PLC0415 - `--help` does without

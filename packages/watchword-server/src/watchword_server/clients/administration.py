@@ -18,6 +18,7 @@ from watchword_server import entropy
 from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED, ClientSource, client_of, document_of
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge
+from watchword_server.clients.sector import Getting, check_sector
 from watchword_server.store.authorization_port import Clients
 from watchword_server.store.authorization_records import ClientOrigin, NewClient, StoredClient
 from watchword_server.store.records import AuditEvent, Origin
@@ -54,14 +55,17 @@ class ClientAdministration:
         seal: Callable[[str, bytes], bytes],
         *,
         reserved: ClientSource | None = None,
+        outgoing: Getting | None = None,
     ) -> None:
         """``seal(client_id, secret)`` keeps the secret of ``client_secret_jwt``, which no digest can check. ``reserved``:
-        clients of other sources, whose identifiers are taken.
+        clients of other sources, whose identifiers are taken. ``outgoing`` fetches a ``sector_identifier_uri``; without it
+        none is accepted.
         """
         self._store = store
         self._rules = rules
         self._seal = seal
         self._reserved = reserved
+        self._outgoing = outgoing
 
     @property
     def rules(self) -> RegistrationRules:
@@ -85,6 +89,8 @@ class ClientAdministration:
         """
         own = settings or ClientSettings()
         judge(metadata, self._rules, own)
+        if registered_by != "dynamic":
+            await self._check_sector(metadata)
         name = client_id or entropy.identifier()
         if len(name) > MAX_CLIENT_ID or not name.isascii() or not name.isprintable() or " " in name or name in RESERVED:
             raise OAuthError(
@@ -121,6 +127,7 @@ class ClientAdministration:
         None when there is no such client, or it was changed meanwhile. Raises OAuthError as ``add``.
         """
         judge(metadata, self._rules, settings)
+        await self._check_sector(metadata)
         row = await self._store.client(client_id)
         if row is None:
             return None
@@ -166,6 +173,14 @@ class ClientAdministration:
     async def delete(self, client_id: str, origin: Origin) -> bool:
         """Delete it with all that it held."""
         return await self._store.delete_client(client_id, _audit("client.deleted", client_id, origin))
+
+    async def _check_sector(self, metadata: ClientMetadata) -> None:
+        """Clients that register themselves come checked (dynamic.py)."""
+        if metadata.sector_identifier_uri is None:
+            return
+        if self._outgoing is None:
+            raise OAuthError(ErrorCode.INVALID_CLIENT_METADATA, "sector_identifier_uri: cannot be fetched here")
+        await check_sector(metadata, self._outgoing)
 
     async def _update(
         self, row: StoredClient, audit: AuditEvent, *, metadata: bytes, digests: tuple[bytes, ...],
