@@ -28,11 +28,11 @@ class RequestRefused(APIException):
 
     def __init__(self, refused: Refused) -> None:
         super().__init__(refused.detail, "unavailable" if refused.status == 503 else "refused")
-        self.status_code = refused.status
+        self.status_code: int = refused.status
         # What REST framework's exception handler makes headers of.
-        self.auth_header = refused.headers.get("WWW-Authenticate")
-        self.wait = int(refused.headers.get("Retry-After", 0))
-        self.dpop_nonce = refused.headers.get("DPoP-Nonce")
+        self.auth_header: str | None = refused.headers.get("WWW-Authenticate")
+        self.wait: int = int(refused.headers.get("Retry-After", 0))
+        self.dpop_nonce: str | None = refused.headers.get("DPoP-Nonce")
         """Goes into the answer by `exception_handler`."""
 
 
@@ -92,5 +92,5 @@ def require(**asked: Unpack[Asked]) -> type[BasePermission]:
     return Required
 
 
-TokenRequired = require()
+TokenRequired: type[BasePermission] = require()
 """Any good token will do."""

@@ -14,7 +14,7 @@ class WatchwordConfig(AppConfig):
 
     name = "watchword.adapters.django"
     label = "watchword"
-    verbose_name = "Watchword"
+    verbose_name: str = "Watchword"
 
     def ready(self) -> None:
         register(check_settings, Tags.security)

@@ -50,9 +50,10 @@ class BearerMiddleware:
             _spare_csrf(request, await admit_async(request, PERHAPS_A_TOKEN))
         except Refused as refused:
             return response_to(refused)
-        return await self.get_response(request)
+        response: HttpResponse = await self.get_response(request)
+        return response
 
 
-def _spare_csrf(request: HttpRequest, admitted: Admitted) -> None:
+def _spare_csrf(request: Any, admitted: Admitted) -> None:
     if admitted.token is not None:
         request._dont_enforce_csrf_checks = True  # noqa: SLF001 - as Django's test client

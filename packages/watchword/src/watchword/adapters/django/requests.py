@@ -30,9 +30,10 @@ class TokenUser:
     is_superuser = False
 
     def __init__(self, token: AccessToken) -> None:
-        self.token = token
-        self.pk = self.id = token.sub
-        self.username = token.sub
+        self.token: AccessToken = token
+        self.pk: str = token.sub
+        self.id: str = token.sub
+        self.username: str = token.sub
 
     def get_username(self) -> str:
         """``sub``."""
@@ -79,8 +80,9 @@ async def admit_async(request: HttpRequest, requirement: Requirement) -> Admitte
 
 def keep(request: HttpRequest, admitted: Admitted) -> Admitted:
     """Remember how a request was let in: ``request.access_token``, ``request.user``."""
-    setattr(request, _KEY, admitted)
-    request.access_token = admitted.token
+    kept: Any = request  # Django's own attributes are typed, ours are not
+    setattr(kept, _KEY, admitted)
+    kept.access_token = admitted.token
     if admitted.token is not None:
         token = admitted.token
         user = SimpleLazyObject(lambda: user_of(token))
@@ -90,8 +92,8 @@ def keep(request: HttpRequest, admitted: Admitted) -> Admitted:
 
             return await sync_to_async(user_of)(token)
 
-        request.user = user
-        request.auser = auser
+        kept.user = user
+        kept.auser = auser
     return admitted
 
 
