@@ -54,6 +54,7 @@ def token_endpoint(services: Services) -> TokenEndpoint:
         TokenServices(
             codes=services.store,
             opaque=services.store,
+            reader=oauth.reader,
             issuer=services.issuer,
             rotation=services.rotation,
             rules=services.rotation.rules,

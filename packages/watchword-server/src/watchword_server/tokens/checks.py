@@ -19,6 +19,7 @@ class Place(StrEnum):
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a grant
     AUTHORIZATION_CODE = "authorization_code"
     DEVICE_CODE = "device_code"
+    TOKEN_EXCHANGE = "token_exchange"  # noqa: S105 - the name of a grant
     DEVICE_AUTHORIZATION = "device_authorization"
     INTROSPECT = "introspect"
     REVOKE = "revoke"
@@ -63,23 +64,23 @@ class Check(StrEnum):
 
 
 _TABLE: Final = """
-                        client_credentials refresh_token authorization_code device_code device_authorization introspect revoke userinfo
-strict form             x                  x             x                  x           x                    x          x      x
-nothing in query        x                  x             x                  x           x                    x          x      x
-client authentication   x                  x             x                  x           x                    x          x      -
-confidential client     x                  -             -                  -           -                    x          -      -
-grant allowed           x                  x             x                  x           x                    -          -      -
-DPoP proof              x                  x             x                  x           -                    -          -      x
-DPoP required           x                  x             x                  x           -                    -          -      -
-binding                 -                  x             x                  -           -                    -          -      x
-own                     -                  x             x                  x           -                    -          x      -
-redirect URI            -                  -             x                  -           -                    -          -      -
-PKCE                    -                  -             x                  -           -                    -          -      -
-single use              -                  x             x                  x           -                    -          -      -
-scope                   x                  x             -                  -           x                    -          -      x
-resource                x                  x             x                  -           x                    -          -      -
-alive                   -                  x             x                  x           -                    x          -      x
-audience                -                  -             -                  -           -                    x          -      x
+                        client_credentials refresh_token authorization_code device_code token_exchange device_authorization introspect revoke userinfo
+strict form             x                  x             x                  x           x              x                    x          x      x
+nothing in query        x                  x             x                  x           x              x                    x          x      x
+client authentication   x                  x             x                  x           x              x                    x          x      -
+confidential client     x                  -             -                  -           x              -                    x          -      -
+grant allowed           x                  x             x                  x           x              x                    -          -      -
+DPoP proof              x                  x             x                  x           x              -                    -          -      x
+DPoP required           x                  x             x                  x           x              -                    -          -      -
+binding                 -                  x             x                  -           x              -                    -          -      x
+own                     -                  x             x                  x           -              -                    -          x      -
+redirect URI            -                  -             x                  -           -              -                    -          -      -
+PKCE                    -                  -             x                  -           -              -                    -          -      -
+single use              -                  x             x                  x           -              -                    -          -      -
+scope                   x                  x             -                  -           x              x                    -          -      x
+resource                x                  x             x                  -           x              x                    -          -      -
+alive                   -                  x             x                  x           x              -                    x          -      x
+audience                -                  -             -                  -           x              -                    x          -      x
 """
 
 

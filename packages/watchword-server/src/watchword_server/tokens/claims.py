@@ -71,6 +71,8 @@ class AccessTerms(Record, frozen=True):
     """Authorization details granted (RFC 9396 §9.1)."""
     userinfo: tuple[str, ...] = ()
     """Names of claims that the token opens at /userinfo beside those of its scopes; never their values."""
+    act: Mapping[str, Any] | None = None
+    """Who acts for the subject (RFC 8693 §4.1)."""
     form: TokenForm = TokenForm()
 
 
@@ -243,6 +245,8 @@ class AccessClaims:
             claims["tenant"] = terms.tenant
         if terms.confirmation is not None:
             claims["cnf"] = dict(terms.confirmation)
+        if terms.act is not None:
+            claims["act"] = dict(terms.act)
         if terms.details:
             claims["authorization_details"] = terms.details
         if terms.userinfo:

@@ -22,6 +22,7 @@ from watchword_server.endpoints.token.authorization_code import authorization_co
 from watchword_server.endpoints.token.client_credentials import client_credentials
 from watchword_server.endpoints.token.refresh_token import refresh_token
 from watchword_server.endpoints.token.request import Grant, Granted, GrantRequest, TokenServices
+from watchword_server.endpoints.token.token_exchange import token_exchange
 from watchword_server.store.port import Revocations
 from watchword_server.store.records import Origin
 from watchword_server.tokens.checks import Check, Place, applies
@@ -36,6 +37,7 @@ GRANTS: Final[Mapping[str, tuple[Place, Grant]]] = MappingProxyType(
         GrantType.CLIENT_CREDENTIALS: (Place.CLIENT_CREDENTIALS, client_credentials),
         GrantType.REFRESH_TOKEN: (Place.REFRESH_TOKEN, refresh_token),
         GrantType.AUTHORIZATION_CODE: (Place.AUTHORIZATION_CODE, authorization_code),
+        GrantType.TOKEN_EXCHANGE: (Place.TOKEN_EXCHANGE, token_exchange),
     }
 )
 """By ``grant_type``: the column of the table of checks, and the function."""
@@ -55,6 +57,7 @@ class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     scope: str = ""
     refresh_token: str | None = None
     id_token: str | None = None
+    issued_token_type: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -160,4 +163,5 @@ def _answer(granted: Granted) -> TokenAnswer:
         scope=" ".join(granted.scope),
         refresh_token=granted.refresh_token,
         id_token=granted.id_token,
+        issued_token_type=granted.issued_token_type,
     )

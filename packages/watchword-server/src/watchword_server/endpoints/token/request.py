@@ -21,6 +21,7 @@ from watchword_server.store.authorization_port import Codes, OpaqueTokens
 from watchword_server.store.records import Origin
 from watchword_server.tokens.client_sessions import ClientSessions, Holder
 from watchword_server.tokens.issuer import AccessTokenIssuer
+from watchword_server.tokens.reading import TokenReader
 from watchword_server.tokens.refresh import Rules
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.web.metrics import Metrics
@@ -62,6 +63,8 @@ class Granted:
     """Whether the access token is bound to the key of a DPoP proof."""
     refresh_token: str | None = None
     id_token: str | None = None
+    issued_token_type: str | None = None
+    """Of an exchanged token (RFC 8693 §2.2.1)."""
 
     def __repr__(self) -> str:
         """Without the tokens."""
@@ -74,6 +77,7 @@ class TokenServices:
 
     codes: Codes
     opaque: OpaqueTokens
+    reader: TokenReader
     issuer: AccessTokenIssuer
     rotation: Rotation
     rules: Rules
