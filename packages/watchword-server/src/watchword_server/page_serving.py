@@ -17,6 +17,8 @@ from watchword_server.endpoints.authorize.pushed import PushedRequests
 from watchword_server.endpoints.authorize.routes import authorize_routes, metadata_members
 from watchword_server.endpoints.authorize.services import AuthorizeServices, origin
 from watchword_server.endpoints.logout.endpoint import Logout, LogoutServices
+from watchword_server.endpoints.session.authorizations import AuthorizationServices, OwnAuthorizations
+from watchword_server.endpoints.session.services import SessionServices
 from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKey
 from watchword_server.pages.files import page_files
@@ -46,6 +48,12 @@ def page_endpoints(services: Services) -> tuple[list[BaseRoute], dict[str, Any]]
         **pushed.metadata_members(issuer),
         **logout.metadata_members(issuer),
     }
+
+
+def own_authorizations(services: Services, sessions: SessionServices) -> list[BaseRoute]:
+    """What accounts see of authorizations and sign-ons, beside their sessions."""
+    state = AuthorizationServices(services.store, sign_on_service(services), services.oauth.clients)
+    return list(OwnAuthorizations(sessions, state).routes())
 
 
 def sign_on_service(services: Services) -> SignOnService:

@@ -36,7 +36,7 @@ from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKeyError, SealError
 from watchword_server.oauth_serving import PUBLIC_PATHS as OAUTH_PUBLIC_PATHS
 from watchword_server.oauth_serving import oauth_endpoints
-from watchword_server.page_serving import page_endpoints
+from watchword_server.page_serving import own_authorizations, page_endpoints
 from watchword_server.revocation.node import FeedNode
 from watchword_server.revocation.own_view import OwnView
 from watchword_server.sessions.sweeping import Sweeper
@@ -159,6 +159,7 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     )
     oauth_routes, members = oauth_endpoints(services)
     page_routes, page_members = page_endpoints(services)
+    sessions = session_services(services)
     discovery = Discovery(
         settings.issuer,
         lambda: services.keys.jwks,
@@ -168,7 +169,8 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     routes: list[BaseRoute] = [
         *oauth_routes,
         *page_routes,
-        *session_routes(session_services(services), idle=settings.sessions.idle),
+        *session_routes(sessions, idle=settings.sessions.idle),
+        *own_authorizations(services, sessions),
         *feed.routes(),
         *discovery.routes(),
         *health.routes(),
