@@ -155,6 +155,18 @@ async def test_each_entry_of_the_log_is_news_even_when_another_has_replaced_it(s
     assert [one.ends_sessions for one in told][1:] == [True, True]
 
 
+async def test_each_session_is_news_also_beyond_the_quota_of_its_account(store, sample):
+    await sample.register(store)
+    for number in range(55):
+        await sample.login(store, f"s{number}")
+        assert await store.end_session(f"s{number}", account_id="ada", reason="logout", audit=sample.event())
+    assert any(entry.axis == "account" for entry in (await store.cut_offs_after(None, limit=100)).entries)
+    told = await store.news(limit=100)
+    assert [(one.axis, one.value, one.account_id, one.ends_sessions) for one in told] == [
+        ("session", f"s{number}", "ada", True) for number in range(55)
+    ]
+
+
 async def test_a_cut_off_of_access_tokens_alone_ends_no_session(store, sample):
     await sample.register(store)
     for axis, value in (("account", "ada"), ("tenant", "t"), ("token", "j"), ("key", "k"), ("everything", "")):

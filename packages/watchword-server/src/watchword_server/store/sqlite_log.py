@@ -32,7 +32,11 @@ def write_cut_off(connection: sqlite3.Connection, now: float, leeway: float, tol
     """
     if told.account_id is not None and _sessions_in_log(connection, told.account_id, now) >= SESSION_QUOTA:
         _retire(connection, "account_id = ?", (told.account_id,))
-        told = Told("account", told.account_id, told.cause)
+        return _write(connection, now, leeway, Told("account", told.account_id, told.cause), news=told)
+    return _write(connection, now, leeway, told, news=told)
+
+
+def _write(connection: sqlite3.Connection, now: float, leeway: float, told: Told, *, news: Told) -> CutOff:
     row = connection.execute(
         # Told twice, or the index, which leaves out replaced rows, is not used, and each act looks through the whole log.
         f"SELECT {CUT_OFF_COLUMNS} FROM revocations r WHERE r.axis = ? AND r.axis <> '' AND r.value = ?",
@@ -43,7 +47,13 @@ def write_cut_off(connection: sqlite3.Connection, now: float, leeway: float, tol
         if told.axis in ABSOLUTE_AXES and previous.expires_at > now:
             return previous
         _retire(connection, "position = ?", (previous.position,))
-    return _append(connection, now, leeway, told, previous)
+    entry = _append(connection, now, leeway, told, previous)
+    # What was meant, also where the quota has an entry of the account stand for it: others are told of the session.
+    connection.execute(
+        "INSERT INTO revocation_news (position, axis, value, spares, cause, account_id, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (entry.position, news.axis, news.value, news.spares, news.cause, news.account_id, now),
+    )
+    return entry
 
 
 def _append(connection: sqlite3.Connection, now: float, leeway: float, told: Told, previous: CutOff | None) -> CutOff:

@@ -18,7 +18,8 @@ CREATE UNIQUE INDEX outbox_once ON outbox (kind, destination, dedupe);
 CREATE INDEX outbox_due ON outbox (due_at) WHERE state = 'waiting';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
 
--- A copy of each entry until it was translated: in the log itself a later entry on the same axis and value replaces it.
+-- Each entry until it was translated: in the log itself a later entry on the same axis and value replaces it, and beyond an
+-- account's quota its sessions share one.
 CREATE TABLE revocation_news (
     position bigint NOT NULL PRIMARY KEY,
     axis text COLLATE "C" NOT NULL,
@@ -28,14 +29,63 @@ CREATE TABLE revocation_news (
     account_id text COLLATE "C",
     at double precision NOT NULL
 );
-CREATE FUNCTION watchword_tell_news() RETURNS trigger LANGUAGE plpgsql AS $$
+
+CREATE OR REPLACE FUNCTION watchword_write_cut_off(
+    p_now double precision, p_leeway double precision, p_axis text, p_value text, p_spares text, p_cause text,
+    p_account text
+) RETURNS revocations LANGUAGE plpgsql AS $$
+DECLARE
+    v_news revocation_news;
+    v_head revocation_head;
+    v_previous revocations;
+    v_new revocations;
 BEGIN
-    INSERT INTO revocation_news (position, axis, value, spares, cause, account_id, at)
-    VALUES (NEW.position, NEW.axis, NEW.value, NEW.spares, NEW.cause, NEW.account_id, NEW.at);
-    RETURN NULL;
+    SELECT * INTO STRICT v_head FROM revocation_head FOR UPDATE;
+    v_new.at := watchword_now(p_now);
+    -- What was meant, also where the quota has an entry of the account stand for it: others are told of the session.
+    v_news.axis := p_axis;
+    v_news.value := p_value;
+    v_news.spares := p_spares;
+    v_news.account_id := p_account;
+    IF p_account IS NOT NULL AND 50 <= (
+        SELECT count(*) FROM revocations WHERE account_id = p_account AND expires_at > v_new.at
+    ) THEN
+        UPDATE revocations SET axis = '', value = '', spares = NULL, cause = '', account_id = NULL
+        WHERE account_id = p_account;
+        p_axis := 'account';
+        p_value := p_account;
+        p_spares := NULL;
+        p_account := NULL;
+    END IF;
+    SELECT * INTO v_previous FROM revocations WHERE axis = p_axis AND value = p_value;
+    IF FOUND THEN
+        IF p_axis IN ('token', 'session', 'family', 'key') AND v_previous.expires_at > v_new.at THEN
+            RETURN v_previous;
+        END IF;
+        UPDATE revocations SET axis = '', value = '', spares = NULL, cause = '', account_id = NULL
+        WHERE position = v_previous.position;
+    END IF;
+    v_new.position := v_head.position + 1;
+    v_new.axis := p_axis;
+    v_new.value := p_value;
+    v_new.spares := p_spares;
+    v_new.floor := watchword_floor(v_previous.position, v_previous.spares, v_previous.floor, p_spares);
+    v_new.expires_at := v_new.at + watchword_longest_lifetime() + p_leeway;
+    v_new.cause := p_cause;
+    v_new.account_id := p_account;
+    v_new.chain := sha256(
+        v_head.chain || int8send(v_new.position) || int8send(v_new.floor) || float8send(v_new.at)
+        || float8send(v_new.expires_at) || watchword_bytes(p_axis) || watchword_bytes(p_value) || watchword_bytes(p_spares)
+    );
+    INSERT INTO revocations SELECT v_new.*;
+    v_news.position := v_new.position;
+    v_news.cause := p_cause;
+    v_news.at := v_new.at;
+    INSERT INTO revocation_news SELECT v_news.*;
+    UPDATE revocation_head SET position = v_new.position, chain = v_new.chain;
+    RETURN v_new;
 END
 $$;
-CREATE TRIGGER revocations_tell AFTER INSERT ON revocations FOR EACH ROW EXECUTE FUNCTION watchword_tell_news();
 
 -- Returns how many went in, in the order given; those on record already are left out.
 CREATE FUNCTION watchword_enqueue(

@@ -18,7 +18,8 @@ CREATE UNIQUE INDEX outbox_once ON outbox (kind, destination, dedupe);
 CREATE INDEX outbox_due ON outbox (due_at) WHERE state = 'waiting';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
 
--- A copy of each entry until it was translated: in the log itself a later entry on the same axis and value replaces it.
+-- Each entry until it was translated: in the log itself a later entry on the same axis and value replaces it, and beyond an
+-- account's quota its sessions share one.
 CREATE TABLE revocation_news (
     position INTEGER NOT NULL PRIMARY KEY,
     axis TEXT NOT NULL,
@@ -28,8 +29,3 @@ CREATE TABLE revocation_news (
     account_id TEXT,
     at REAL NOT NULL
 ) STRICT;
-CREATE TRIGGER revocations_tell AFTER INSERT ON revocations
-BEGIN
-    INSERT INTO revocation_news (position, axis, value, spares, cause, account_id, at)
-    VALUES (new.position, new.axis, new.value, new.spares, new.cause, new.account_id, new.at);
-END;
