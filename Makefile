@@ -37,6 +37,7 @@ run: .venv/.runs  ## the server with its playground on :8000 and a demonstration
 # Two processes: what the smallest machine we care for has cores.
 test: .venv/.ready  ## every test but the soak; T="..." narrows it
 	@.ci/chromium
+	@.ci/nginx
 	@$(PYTEST) -n 2 --dist loadfile -m "not soak" -q $(T)
 
 check: .venv/.ready  ## format, lint, types, who may import whom, pages that are generated, leaks
