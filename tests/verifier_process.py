@@ -1,8 +1,8 @@
-"""A verifier in a process of its own, for flows that stop it: ``python verifier_process.py <issuer> <feed>``.
+"""A verifier in a process of its own, for flows that stop it: ``python verifier_process.py <issuer> <feed> [<bound>]``.
 
 Reads tokens, one a line, up to an empty line; says ``accepted`` when it took each; verifies them over and over. Then a
 line with one deadline a token, in seconds of the monotonic clock, is answered with counts: attempts before the deadline
-that were accepted, attempts after it, and those among them that were accepted.
+that were accepted, attempts after it, and those among them that were accepted. ``bound``: `max_staleness`, 1 s unless given.
 """
 
 import json
@@ -21,7 +21,8 @@ def main() -> None:
     raws = list(iter(lambda: sys.stdin.readline().strip(), ""))
     attempts: list[tuple[float, int, bool]] = []
     done, went_round = threading.Event(), threading.Event()
-    with following(Issuer, url=sys.argv[2]) as verifier:
+    bound = float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
+    with following(Issuer, url=sys.argv[2], max_staleness=bound, timeout=max(0.5, bound / 4)) as verifier:
 
         def verify() -> None:
             while not done.is_set():
@@ -30,7 +31,7 @@ def main() -> None:
                     before = time.monotonic()
                     attempts.append((before, number, finding(verifier, raw) is None))
                 went_round.set()
-                time.sleep(0.001)
+                time.sleep(bound / 1000)
 
         watching = threading.Thread(target=verify)
         watching.start()
