@@ -27,11 +27,14 @@ def read_keys(path: Path) -> list[Key]:
             raise KeyFileError(f"{path}: too large for a file of keys")
         held = json.loads(path.read_bytes())
         jwks = held["keys"] if isinstance(held, dict) and "keys" in held else [held]
-        return [Key.from_jwk(jwk) for jwk in jwks]
+        keys = [Key.from_jwk(jwk) for jwk in jwks]
     except OSError as error:
         raise KeyFileError(f"{path}: {os.strerror(error.errno or 0)}") from None
     except (JoseError, ValueError, TypeError):
         raise KeyFileError(f"{path}: no JWK and no JWK Set") from None
+    if not keys:
+        raise KeyFileError(f"{path}: a JWK Set without keys")
+    return keys
 
 
 def make_key(path: Path, algorithm: str, kid: str) -> Key:
