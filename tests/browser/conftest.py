@@ -5,6 +5,7 @@ Both processes are started as `make run` starts them, on free ports, with lifeti
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from client_site import ClientSite
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +81,14 @@ def wait_until_answering(process: subprocess.Popen[bytes], url: str, log: Path) 
 
 
 @pytest.fixture(scope="session")
-def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def client_site() -> Iterator[ClientSite]:
+    """An application of somebody else, which sends people to the server's pages."""
+    with ClientSite() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory, client_site: ClientSite) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("watchword")
     port, api_port = free_port(), free_port()
     url, api_url = f"http://localhost:{port}", f"http://localhost:{api_port}"
@@ -93,6 +102,7 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
         "WATCHWORD_ROTATION__WINDOW": str(WINDOW),
         "WATCHWORD_PLAYGROUND__DEMO_URL": api_url,
         "WATCHWORD_FEED__TOKEN": "feed-token-of-the-browser-tests-0123456789",
+        "WATCHWORD_CLIENTS": json.dumps(client_site.clients),
         "WATCHWORD_ADMIN_EMAIL": ADMIN[0],
         "WATCHWORD_ADMIN_PASSWORD": ADMIN[1],
         "DEMO_PORT": str(api_port),
