@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from watchword_server.store.authorization_records import NewOpaqueToken, TokenFacts
+from watchword_server.store.open import store_from_url
 
 
 @pytest.fixture
@@ -162,3 +163,13 @@ async def test_a_proof_is_new_for_exactly_one_of_many(store, store_clock):
 async def test_what_cannot_be_kept_is_refused(store, token, bad):
     with pytest.raises(ValueError, match=r"."):
         await store.add_opaque_token(token(**bad))
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+async def test_what_is_good_once_is_not_waited_for_and_all_else_is(store_url):
+    store = store_from_url(store_url, connections=1)
+    await store.open(migrate=False)
+    setting = "SELECT current_setting('synchronous_commit')"
+    assert await store.first_use("dpop", b"p1", expires_at=9e9)
+    assert await store._value(setting) == "on"
+    await store.close()

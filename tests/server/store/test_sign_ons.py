@@ -262,3 +262,20 @@ async def test_a_profile_is_kept_for_accounts_that_are_there(store, sample):
     assert not await store.set_profile("nobody", b"{}", sample.event("profile.changed"))
     assert await store.profile("nobody") == b"{}"
     assert len(await store.audit_entries(before=None, limit=9, account_id=None, event="profile.changed")) == 2
+
+
+async def test_sign_ons_cut_off_with_their_accounts_are_swept_some_at_a_time(store, sample, store_clock):
+    for account in ("ada", "bob"):
+        await sample.register(store, account)
+        for number in range(7):
+            await sample.sign_on(store, f"{account}{number}", account)
+        await store.end_all_sessions(account, spares=f"{account}3", reason="x", audit=sample.event())
+    assert (await store.sweep(limit=5, retention=60)).deleted["sign_ons"] == 0
+    store_clock.advance(60)
+    swept = []
+    while (report := await store.sweep(limit=5, retention=60)).more:
+        swept.append(report.deleted["sign_ons"])
+    assert swept == [5, 5]
+    assert report.deleted["sign_ons"] == 2
+    assert [one.id for one in await store.list_sign_ons("ada")] == ["ada3"]
+    assert (await store.sign_on(b"bob3")).sign_on.id == "bob3"

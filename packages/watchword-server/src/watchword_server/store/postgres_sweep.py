@@ -147,29 +147,27 @@ class PostgresSweep(PostgresOpaque):
             if table == "sessions":
                 deleted["families"] = 0 if row is None else row[2]
             more = more or seen >= most
-        ended, families, more_ended = await self._sweep_cut_off_accounts(most, retention, deleted)
+        ended, families, sign_ons, more_ended = await self._sweep_cut_off_accounts(most, retention)
         deleted["sessions"] += ended
         deleted["families"] += families
+        deleted["sign_ons"] += sign_ons
         deleted["family_cutoffs"] = await self._sweep_family_cutoffs(most)
         return SweepReport(deleted=deleted, more=more or more_ended or deleted["family_cutoffs"] >= most)
 
-    async def _sweep_cut_off_accounts(
-        self, limit: int, retention: float, deleted: dict[str, int]
-    ) -> tuple[int, int, bool]:
-        """Sessions that a cut-off of their account ended long enough ago: how many went, with how many families, and
-        whether more may be.
+    async def _sweep_cut_off_accounts(self, limit: int, retention: float) -> tuple[int, int, int, bool]:
+        """Sessions and sign-ons that a cut-off of their account ended long enough ago: how many sessions went, with how
+        many families, how many sign-ons, and whether more may be.
         """
-        room, families = limit, 0
+        room, families, sign_ons = limit, 0, 0
         accounts = await self._rows(_CUT_OFF_ACCOUNTS, self._now(), float(retention), limit)
         for account_id, cut_off in accounts:
             row = await self._row(_SESSIONS_CUT_OFF, account_id, cut_off, room)
             room, families = (room, families) if row is None else (room - row[0], families + row[1])
-            forgotten = await self._value(_SIGN_ONS_CUT_OFF, account_id, cut_off, limit)
-            deleted["sign_ons"] += forgotten
-            if room == 0 or forgotten == limit:
-                return limit - room, families, True
+            sign_ons += await self._value(_SIGN_ONS_CUT_OFF, account_id, cut_off, limit - sign_ons)
+            if room == 0 or sign_ons == limit:
+                return limit - room, families, sign_ons, True
             await self._rows(_SWEPT, account_id, cut_off)
-        return limit - room, families, len(accounts) == limit
+        return limit - room, families, sign_ons, len(accounts) == limit
 
     async def _sweep_family_cutoffs(self, limit: int) -> int:
         """Cut-offs of clients, tenants and everything that no session is older than: how many went."""

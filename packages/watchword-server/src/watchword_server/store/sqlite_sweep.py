@@ -59,11 +59,11 @@ def sweep_cut_off_accounts(connection: sqlite3.Connection, now: float, limit: in
     for (account_id,) in accounts:
         dead = connection.execute(_SESSIONS_CUT_OFF, (account_id, room)).fetchall()
         _delete_sessions(connection, [(sid,) for sid, _ in dead])
-        forgotten = connection.execute(_SIGN_ONS_CUT_OFF, (account_id, limit)).rowcount
+        forgotten = connection.execute(_SIGN_ONS_CUT_OFF, (account_id, limit - sign_ons)).rowcount
         sign_ons += forgotten
         families += sum(its_families for _, its_families in dead)
         room -= len(dead)
-        if room == 0 or forgotten == limit:
+        if room == 0 or sign_ons == limit:
             more = True
             break
         connection.execute("UPDATE accounts SET cut_off_at = NULL WHERE id = ?", (account_id,))
