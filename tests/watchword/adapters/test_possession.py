@@ -209,3 +209,29 @@ def test_the_fake_key_makes_what_the_pure_check_takes():
     assert isinstance(key.key, Key)
     with pytest.raises(OAuthError):
         check_dpop_proof(key.proof("GET", URL), method="GET", url=URL, now=now, access_token="t")
+
+
+async def test_a_route_that_asks_for_a_fresher_view_does_not_take_its_own_proof_for_a_replay(issuer, key):
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+    from watchword import Revocations
+    from watchword.adapters.starlette import BearerBackend
+
+    from .stages.callers import AsgiCaller
+
+    feed = Revocations(keys=issuer.feed_keys)
+    verifier = issuer.verifier(revocations=feed, transport=issuer.transport)
+    await verifier.start()
+    backend = BearerBackend(verifier)
+
+    async def hello(_request):
+        return PlainTextResponse("hello")
+
+    routes = [Route("/profile", backend.require(max_staleness=20)(hello))]
+    service = AsgiCaller(Starlette(routes=routes, middleware=[backend.middleware()]))
+    token = bound(issuer, key)
+    proof = key.proof("GET", URL, token)
+    assert (await show(service, token, proof)).status == 200
+    assert (await show(service, token, proof)).status == 401
+    await verifier.aclose()

@@ -6,6 +6,7 @@ Does no I/O and awaits nothing (``verifier`` does). Holds no rule of its own but
 
 from __future__ import annotations
 
+import inspect
 import math
 import weakref
 from collections.abc import Callable, Collection
@@ -52,6 +53,9 @@ _LOOK_AGAIN_SECONDS: Final = 60.0
 
 class Engine(Generic[_Asked]):
     """What `Verifier` and `SyncVerifier` share."""
+
+    awaits: bool = False
+    """Whether its shell can await what it asks."""
 
     def __init__(
         self,
@@ -124,6 +128,8 @@ class Engine(Generic[_Asked]):
         self._view: RevocationView | None = view_of(revocations, self._feed, leeway)
         self._freshness = None if self._feed is None else self._feed.freshness
         self.possession: PossessionRules = PossessionRules(dpop, required=require_bound)
+        if not self.awaits and inspect.iscoroutinefunction(self.possession.dpop.replay.first_use):
+            raise TypeError("an asynchronous memory of used proofs asks for Verifier")
         self._issuer_offset = -math.inf
         self._lookup = RevocationLookup(self._view, self._feed, can_introspect=introspector is not None)
         self._signed_forms = SignedForms(decrypter, forms, opaque=introspection is not None)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from concurrent.futures import wait
-from typing import Final, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 from watchword.clock import system_clock
 from watchword.verify.access_token import AccessToken
@@ -34,6 +35,8 @@ _REMEDIES: Final = 2
 
 class Verifier(Engine[AsyncIntrospector]):
     """Verifies access tokens in asyncio applications. One for the whole application; safe in threads, too."""
+
+    awaits: bool = True
 
     async def verify(self, raw: str, **wanted: Unpack[Wanted]) -> AccessToken:
         """Verify an access token; wait, for at most ``timeout`` seconds, if keys must be fetched first.
@@ -66,12 +69,16 @@ class Verifier(Engine[AsyncIntrospector]):
             return due.token
 
     async def _first_use(self, proof: DpopProof) -> None:
-        first = self.possession.dpop.replay.first_use(proof.replay_key, proof.expires_at)
-        if not isinstance(first, bool):
-            try:
-                first = await asyncio.wait_for(first, self.timeout)
-            except TimeoutError:
-                raise ReplayMemoryUnavailable("the memory of used proofs does not answer") from None
+        memory = self.possession.dpop.replay
+        asking: Coroutine[Any, Any, bool]
+        if inspect.iscoroutinefunction(memory.first_use):
+            asking = memory.first_use(proof.replay_key, proof.expires_at)
+        else:
+            asking = asyncio.to_thread(memory.first_use, proof.replay_key, proof.expires_at)  # type: ignore[arg-type]
+        try:
+            first = await asyncio.wait_for(asking, self.timeout)
+        except TimeoutError:
+            raise ReplayMemoryUnavailable("the memory of used proofs does not answer") from None
         if first is not True:
             raise TokenRejected(RejectionReason.REPLAYED)
 
