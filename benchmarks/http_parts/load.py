@@ -15,19 +15,29 @@ import uvloop
 class Connection(asyncio.Protocol):
     """Sends what `make` gives, hands whole answers to `take`, until told to stop."""
 
-    def __init__(self, make, take, stop_at):
-        self.make, self.take, self.stop_at = make, take, stop_at
+    def __init__(self, make, take, stop_at, interval=0.0):
+        """With `interval`, in seconds, requests are due at that pace whatever the answers take, and waits are counted."""
+        self.make, self.take, self.stop_at, self.interval = make, take, stop_at, interval
         self.buffer = b""
         self.done = asyncio.get_running_loop().create_future()
         self.latencies = []
 
     def connection_made(self, transport):
         self.transport = transport
+        self.due = time.perf_counter()
         self.send()
 
     def send(self):
-        self.sent_at = time.perf_counter()
+        self.sent_at = self.due if self.interval else time.perf_counter()
         self.transport.write(self.make())
+
+    def send_when_due(self):
+        self.due += self.interval
+        wait = self.due - time.perf_counter()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self.send)
+        else:
+            self.send()
 
     def data_received(self, data):
         self.buffer += data
@@ -51,6 +61,8 @@ class Connection(asyncio.Protocol):
         if now >= self.stop_at:
             self.transport.close()
             self.done.set_result(None)
+        elif self.interval:
+            self.send_when_due()
         else:
             self.send()
 
@@ -59,11 +71,14 @@ class Connection(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("the server closed the connection"))
 
 
-def request_bytes(method, path, host, body=b"", headers=None):
+FORM = "application/x-www-form-urlencoded"
+
+
+def request_bytes(method, path, host, body=b"", headers=None, content_type="application/json"):
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "User-Agent: bench Firefox/140.0 (X11; Linux)"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
     elif method == "POST":
         lines.append("Content-Length: 0")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -104,17 +119,49 @@ class Refreshing:
         self.token = token
 
 
+class Form(Fixed):
+    """The same form again and again, as clients of OAuth send it; the answer holds `wanted`."""
+
+    def __init__(self, host, spec):
+        self.request = request_bytes("POST", spec["path"], host, spec["form"].encode(), spec.get("headers"), FORM)
+        self.statuses, self.wanted = {200}, spec["wanted"].encode()
+
+    def take(self, status, head, body):
+        super().take(status, head, body)
+        if self.wanted not in body:
+            raise AssertionError(f"{body[:200]!r} lacks {self.wanted!r}")
+
+
+class RefreshingForm(Refreshing):
+    """A client of OAuth that refreshes as fast as it is answered."""
+
+    def __init__(self, host, spec, token):
+        super().__init__(host, spec, token)
+        self.path, self.headers = spec["path"], spec["headers"]
+
+    def make(self):
+        form = b"grant_type=refresh_token&refresh_token=%s" % self.token
+        return request_bytes("POST", self.path, self.host, form, self.headers, FORM)
+
+
 async def run(spec):
     host, port = spec["host"], spec["port"]
     loop = asyncio.get_running_loop()
     stop_at = time.perf_counter() + spec["seconds"]
     connections = []
+    interval = spec["connections"] / spec["rate"] if spec.get("rate") else 0.0
     for number in range(spec["connections"]):
         if spec["kind"] == "refresh":
             talker = Refreshing(f"{host}:{port}", spec, spec["tokens"][number].encode())
+        elif spec["kind"] == "refresh_form":
+            talker = RefreshingForm(f"{host}:{port}", spec, spec["tokens"][number].encode())
+        elif spec["kind"] == "form":
+            talker = Form(f"{host}:{port}", spec)
         else:
             talker = Fixed(f"{host}:{port}", spec)
-        _, protocol = await loop.create_connection(lambda t=talker: Connection(t.make, t.take, stop_at), host, port)
+        _, protocol = await loop.create_connection(
+            lambda t=talker: Connection(t.make, t.take, stop_at, interval), host, port
+        )
         connections.append(protocol)
     cpu, started = time.process_time(), time.perf_counter()
     await asyncio.gather(*(connection.done for connection in connections))
