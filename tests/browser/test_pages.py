@@ -219,7 +219,7 @@ def test_clickjacking_no_page_of_the_server_shows_in_a_frame(person, request_url
 
 def test_a_logout_reaches_the_other_clients_by_frames_and_comes_back(person, request_url, running_server, client_site):
     page = person()
-    page.goto(request_url())
+    page.goto(request_url(scope="openid profile"))
     log_in(page, running_server.admin)
     page.click("#allow")
     page.wait_for_url(f"{client_site.url}/callback?**")
@@ -240,5 +240,5 @@ def test_a_logout_reaches_the_other_clients_by_frames_and_comes_back(person, req
     told = parse_qs(urlsplit(client_site.requests("/out")[-1][1]).query)
     assert told["iss"] == [running_server.url]
     assert told["sid"][0]
-    page.goto(request_url(prompt="none"))
+    page.goto(request_url(scope="openid profile", prompt="none"))
     assert parse_qs(urlsplit(page.url).query)["error"] == ["login_required"]
