@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -104,8 +105,12 @@ def encode(caveats: Caveats) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)
 def decode(text: str) -> Caveats:
-    """Read caveats, still unverified. Raises: UrlRejected ``malformed``, for unknown and doubled ones too."""
+    """Read caveats, still unverified. Raises: UrlRejected ``malformed``, for unknown and doubled ones too.
+
+    Remembers the last ones read: a player asks for hundreds of segments with the same.
+    """
     if not text:
         return NO_CAVEATS
     try:
