@@ -12,6 +12,7 @@ FUZZ = Path(__file__).parents[3] / "fuzz"
 EXPECTED = {
     "fuzz_jws": {"accepted", "accepted as proof", "parse: bad_base64url", "parse: malformed", "parse: bad_json"},
     "fuzz_jwk": {"set of 0; set of 1; key: bad_key: kty is not one of EC, OKP, RSA, oct"},
+    "fuzz_tokens": {"proof: accepted", "jwe: accepted", "jwe: bad_base64url", "answer: True", "target: True"},
     "fuzz_strict_json": {"read 3", "bad_json: text is not JSON in UTF-8"},
 }
 
