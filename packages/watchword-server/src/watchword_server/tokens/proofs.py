@@ -13,7 +13,7 @@ from watchword.clock import Clock
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 from watchword.verify.dpop import DPOP_ALGORITHMS, DpopProof, check_dpop_proof, single_proof
-from watchword.verify.nonces import DpopNonces
+from watchword.verify.dpop_nonces import DpopNonces
 
 from watchword_server.store.authorization_port import Replays
 

@@ -35,7 +35,10 @@ class Metrics:
             registry=self.registry,
         )
         self.tokens = Counter(
-            "watchword_tokens", "Token requests by outcome (granted, or the error).", ["outcome"], registry=self.registry
+            "watchword_tokens",
+            "Token requests by outcome (granted, or the error).",
+            ["outcome"],
+            registry=self.registry,
         )
         self.verifications = Counter(
             "watchword_verifications",
