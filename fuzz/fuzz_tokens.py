@@ -12,6 +12,7 @@ from watchword.jose.certificate import certificate_der, read_certificate
 from watchword.jose.encryption_key import EncryptionKey
 from watchword.jose.errors import JoseError
 from watchword.jose.jwe import Decrypter, encrypt
+from watchword.jose.strict_json import decode_object
 from watchword.oauth.errors import OAuthError
 from watchword.testing import FakeClock, FakeDpopKey
 from watchword.verify.dpop import check_dpop_proof
@@ -79,11 +80,9 @@ def _jwe(text: str) -> str:
 
 def _answer(raw: bytes) -> str:
     try:
-        answer = json.loads(raw)
-    except (ValueError, RecursionError):
-        return "answer: no JSON"
-    if not isinstance(answer, dict):
-        return "answer: no object"
+        answer = decode_object(raw, max_depth=8)
+    except JoseError as error:
+        return f"answer: {error.reason}"
     try:
         return f"answer: {read_answer(answer, 'wo_x', POLICY, NOW).cnf is not None}"
     except TokenRejected as rejected:
