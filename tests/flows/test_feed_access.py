@@ -13,11 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from live_feed import PATIENCE, Events, held, live, until
+from oauth_story import OAuth, refused
 from story import ISSUER, bearer
 from watchword import RejectionReason, Revocations, SyncVerifier, TokenRejected
 from watchword.testing import FakeClock
 from watchword.verify.answer import parse_batch
 from watchword.verify.revocation import RevocationView
+from watchword_server.clients.metadata import ClientSettings
 from watchword_server.endpoints.feed.access import SCOPE
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.records import AuditEvent, Origin
@@ -183,6 +185,20 @@ async def test_a_stream_ends_with_the_token_that_opened_it_and_others_go_on(open
             assert (await others.next())["event"] == "cut-offs"
             await streams(server, 1)
             assert not server.services.feed.draining
+
+
+async def test_a_client_with_the_role_gets_such_a_token_and_one_without_does_not(open_server):
+    roles = '{"user": {}, "verifier": {"scopes": ["watchword:feed"]}}'
+    async with open_server(**ON, WATCHWORD_ROLES=roles) as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        plain = await oauth.machine("plain", scope=SCOPE)
+        refused(await oauth.token(plain, "client_credentials", scope=SCOPE), "invalid_scope")
+        orders = await oauth.machine("orders", scope=SCOPE, settings=ClientSettings(roles=("verifier",)))
+        for asked in ({}, {"scope": SCOPE}):
+            body = (await oauth.token(orders, "client_credentials", **asked)).json()
+            assert (await http.get("/revocations", headers=bearer(body))).status_code == 200
+        await cut(server, "client", "orders")
+        assert (await http.get("/revocations", headers=bearer(body))).status_code == 401
 
 
 # Certificates.

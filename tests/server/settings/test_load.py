@@ -213,6 +213,13 @@ def test_production_has_safe_defaults(home):
         ("cors-http", {"cors.origins": "http://app.example.com"}),
         ("playground-on", {"playground.enabled": "true"}),
         ("feed-open", {"feed.token": None}),
+        ("feed-certificates", {"feed.certificates": "dns:verifier.internal"}),
+        ("feed-for-strangers", {"feed.access_tokens": "true", "scopes": {"watchword:feed": "Read the feed"}}),
+        (
+            "feed-for-strangers",
+            {"feed.access_tokens": "true", "resources": {"https://x.example": {"scopes": ["watchword:feed"]}}},
+        ),
+        ("feed-for-strangers", {"feed.access_tokens": "true", "self_registration.scopes": "read,watchword:feed"}),
         ("denylist-open", {"denylist.url": "redis://valkey.internal:6379/0"}),
         ("denylist-open", {"denylist.url": "redis://user@10.0.0.7"}),
         ("trusts-everyone", {"server.trusted_proxies": "0.0.0.0/0"}),
@@ -437,6 +444,23 @@ def test_other_addresses_of_a_denylist_are_refused_without_telling_the_password(
         production(home, {"denylist.url": url})
     assert [problem.path for problem in refused.value.problems] == ["denylist.url"]
     assert "s3cret" not in str(refused.value)
+
+
+def test_the_feed_may_be_read_with_other_credentials_than_its_own_token(home):
+    production(home, {"feed.token": None, "feed.access_tokens": "true"})
+    verifier = {"roles": {"user": {}, "verifier": {"scopes": ["watchword:feed"]}}}
+    production(home, {"feed.access_tokens": "true", **verifier})
+    behind = {"server.trusted_proxies": "10.0.0.0/8", "server.client_certificate_header": "Client-Cert"}
+    production(home, {"feed.token": None, "feed.certificates": "dns:Verifier.Internal", **behind})
+
+
+@pytest.mark.parametrize(
+    "name", ["verifier.internal", "dns:", "dns:*.internal", "uri:no-scheme", "x5t#S256:short", "cn:verifier", "dns:a b"]
+)
+def test_a_certificate_is_named_by_its_kind_and_exactly(home, name):
+    behind = {"server.trusted_proxies": "10.0.0.0/8", "server.client_certificate_header": "Client-Cert"}
+    with pytest.raises(SettingsError, match=r"feed\.certificates"):
+        production(home, {"feed.certificates": name, **behind})
 
 
 @pytest.mark.parametrize("prefix", ["", "a b", "a*", "x" * 65, "line\n"])

@@ -23,6 +23,10 @@ _LEAST_ARGON2_WORK = 7168 * 5
 """KiB times passes of the least of OWASP's equivalent Argon2id parameters (7 MiB, t=5)."""
 
 
+_FEED_SCOPE = "watchword:feed"
+"""What endpoints/feed asks of an access token."""
+
+
 def check(settings: Settings, sources: Mapping[str, str], secret_files: Mapping[str, Path]) -> list[Problem]:
     """All faults of these settings; empty when the server may start."""
     checks = list(_ALWAYS)
@@ -54,6 +58,11 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
     if s.feed.certificates and s.server.tls_client_ca is None and s.server.client_certificate_header is None:
         mend = "set server.tls_client_ca, or server.client_certificate_header to what the proxy hands on"
         yield "feed-certificates", "feed.certificates", "nobody is asked for a certificate", mend
+    if s.feed.access_tokens and _FEED_SCOPE in _scopes_of_strangers(s):
+        mend = (
+            f"let a role bring {_FEED_SCOPE} and give it to your verifiers, or list self_registration.scopes without it"
+        )
+        yield "feed-for-strangers", "feed.access_tokens", "clients that register themselves could read the feed", mend
     if s.sessions.idle > s.sessions.absolute:
         yield "idle-over-absolute", "sessions.idle", "is longer than sessions.absolute", "shorten it"
     if s.keys.announce_before >= s.keys.rotate_every:
@@ -73,6 +82,17 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
                 f"{role!r} is not among roles",
                 f"add [roles.{role}] or leave it out",
             )
+
+
+def _scopes_of_strangers(s: Settings) -> set[str]:
+    """What clients that come by themselves may ask for."""
+    own = s.self_registration
+    if own.dynamic == "off" and not own.metadata_documents:
+        return set()
+    if own.scopes is not None:
+        return set(own.scopes)
+    brought = {scope for role in s.roles.values() for scope in role.scopes}
+    return (set(s.scopes) | {scope for one in s.resources.values() for scope in one.scopes}) - brought
 
 
 def _development_issuer(s: Settings) -> Iterator[_Found]:
