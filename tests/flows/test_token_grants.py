@@ -190,6 +190,15 @@ async def test_a_code_raced_for_gives_tokens_to_one_at_most(oauth):
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400, 400]
 
 
+async def test_codes_of_two_tabs_exchanged_at_once_are_good_both_and_share_a_session(oauth):
+    app, ada = await oauth.client(), await oauth.account()
+    sign_on = await oauth.sign_on(ada)
+    codes = [await oauth.code(app, ada, sign_on=sign_on) for _ in range(4)]
+    answers = await asyncio.gather(*(oauth.exchange(app, code) for code in codes))
+    assert [answer.status_code for answer in answers] == [200] * 4, [answer.text for answer in answers]
+    assert len(await oauth.store.client_sessions(sign_on=sign_on)) == 1
+
+
 async def test_where_nonces_are_asked_for_a_client_is_told_one_and_comes_again(open_server):
     async with open_server(WATCHWORD_OAUTH__DPOP_NONCE="true") as server, server.browser() as http:
         oauth = OAuth(server, http)

@@ -23,6 +23,8 @@ from watchword_server.tokens.client_sessions import Approved
 from watchword_server.tokens.terms import AuthorizationTerms, decode_terms
 
 _MAX_CODE: Final = 256
+_ATTEMPTS: Final = 5
+"""Codes of one client in one browser, exchanged at once, share a session: all but the first are decided again."""
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9\-._~]{43,128}", re.ASCII)
 _REFUSED: Final = "the code is wrong, used, expired, or of another client"
 
@@ -35,6 +37,17 @@ async def authorization_code(request: GrantRequest, services: TokenServices) -> 
     """
     code = request.form.require("code")
     digest = hashlib.sha256(code[:_MAX_CODE].encode("utf-8", "surrogatepass")).digest()
+    for _ in range(_ATTEMPTS):
+        granted = await _attempt(request, services, digest)
+        if granted is not None:
+            return granted
+    raise invalid_grant(_REFUSED, detail="code lost every race")
+
+
+async def _attempt(request: GrantRequest, services: TokenServices, digest: bytes) -> Granted | None:
+    """Read, decide, sign and swap; None when what the code gives was opened or ended in between, by another code of this
+    client or by its end, and all is to be decided again.
+    """
     view = await services.codes.code(digest)
     if view is None:
         raise invalid_grant(_REFUSED, detail="unknown code")
@@ -71,7 +84,7 @@ async def authorization_code(request: GrantRequest, services: TokenServices) -> 
         detail={"grant": "authorization_code", "place": request.place},
     )
     if not await services.codes.redeem_code(digest, session=prepared.session, audit=audit):
-        await _lost(request, services, digest)
+        return None
     if prepared.opaque is not None:
         await services.opaque.add_opaque_token(prepared.opaque)
     return Granted(
@@ -82,14 +95,6 @@ async def authorization_code(request: GrantRequest, services: TokenServices) -> 
         refresh_token=prepared.refresh_token,
         id_token=prepared.id_token,
     )
-
-
-async def _lost(request: GrantRequest, services: TokenServices, digest: bytes) -> None:
-    """Somebody else redeemed it first, or what it rests on ended meanwhile."""
-    view = await services.codes.code(digest)
-    if view is not None and view.used:
-        await _replayed(request, services, view, digest)
-    raise invalid_grant(_REFUSED, detail="code lost to another request")
 
 
 async def _replayed(request: GrantRequest, services: TokenServices, view: CodeView, digest: bytes) -> None:
