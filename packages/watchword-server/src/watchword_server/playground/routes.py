@@ -111,7 +111,7 @@ def _page(deps: PlaygroundDeps) -> HTMLResponse:
     html = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{demo_url}}", escape(origin))
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
-        f"connect-src 'self' {origin}; img-src 'self' data:; "
+        f"connect-src 'self' {origin}; img-src 'self' data:; media-src blob:; "
         "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'"
     )
     headers = {

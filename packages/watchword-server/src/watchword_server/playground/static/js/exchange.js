@@ -12,16 +12,17 @@ export const apiOrigin = document.body.dataset.demo;
  * Send one request and wait for its answer.
  *
  * `to` is "server" or "api"; `as` names another speaker ("thief", "second device"), which never sends this browser's
- * cookies; `quiet` marks the page's own bookkeeping; `folds` counts equal exchanges in a row as one.
+ * cookies; `quiet` marks the page's own bookkeeping; `folds` counts equal exchanges in a row as one; `bytes` takes a good
+ * answer's body as an ArrayBuffer.
  * Returns {ok, status, body, ms}; status 0 when there was no answer at all. Does not throw.
  */
-export async function exchange(method, path, { to = "server", token, json, as, quiet = false, folds } = {}) {
+export async function exchange(method, path, { to = "server", token, json, as, quiet = false, folds, bytes = false } = {}) {
   const headers = new Headers({ Accept: "application/json" });
   if (token) headers.set("Authorization", `Bearer ${token}`);
   if (json !== undefined) headers.set("Content-Type", "application/json");
   const credentials = to === "api" || as ? "omit" : "same-origin";
   const entry = journal.asked({
-    method, path, to, as, quiet, folds,
+    method, path: shortened(path), to, as, quiet, folds,
     cookie: credentials === "same-origin" && path.startsWith("/auth"),
     requestHeaders: redactedHeaders(headers),
     requestBody: json === undefined ? null : redacted(json),
@@ -32,10 +33,10 @@ export async function exchange(method, path, { to = "server", token, json, as, q
       method, headers, credentials, cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE),
       body: json === undefined ? undefined : JSON.stringify(json),
     });
-    const body = await readBody(response);
+    const body = bytes && response.ok ? await response.arrayBuffer() : await readBody(response);
     const ms = performance.now() - started;
     journal.answered(entry, {
-      status: response.status, ms, responseHeaders: redactedHeaders(response.headers), responseBody: redacted(body),
+      status: response.status, ms, responseHeaders: redactedHeaders(response.headers), responseBody: redacted(body instanceof ArrayBuffer ? `${body.byteLength} bytes` : body),
     });
     return { ok: response.ok, status: response.status, body, ms };
   } catch (error) {

@@ -17,6 +17,7 @@ import { startTheme } from "./theme.js";
 import { startThief } from "./thief_view.js";
 import { startThrowaway } from "./throwaway.js";
 import { startToken } from "./token_view.js";
+import { startVideo } from "./video_view.js";
 
 byId("server-origin").textContent = new URL(serverOrigin).host;
 byId("api-origin").textContent = new URL(apiOrigin).host;
@@ -28,6 +29,7 @@ startAccount();
 startThrowaway();
 startToken();
 startCalls();
+startVideo();
 startFamily();
 startThief();
 startSessions();

@@ -3,12 +3,14 @@
 
 const JWT = /\beyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 const RECOGNISABLE = /\bw[a-z]_[\w.-]{8,}/g;
+const SIGNED = /\bww=1\.([\w-]+)\.(\d+)\.[\w-]*\.([\w-]*)/g;
 const HIDDEN = /^(password|current_password|new_password)$/;
 
 /** A text with every token in it cut to its first and last characters. */
 export function shortened(text) {
   return text.replace(JWT, (token) => `${token.slice(0, 12)}…${token.slice(-6)}`)
-    .replace(RECOGNISABLE, (token) => `${token.slice(0, 9)}…${token.slice(-4)}`);
+    .replace(RECOGNISABLE, (token) => `${token.slice(0, 9)}…${token.slice(-4)}`)
+    .replace(SIGNED, (_, kid, expires, signature) => `ww=1.${kid}.${expires}.…${signature.slice(-4)}`);
 }
 
 /** A JSON value with passwords hidden and tokens shortened. */
