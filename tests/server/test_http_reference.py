@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from starlette.routing import Route
 from watchword_server.admin.access import AdminServices
 from watchword_server.admin.api import admin_api
+from watchword_server.endpoints.authorize.pushed import PushedRequests
+from watchword_server.endpoints.authorize.routes import authorize_routes
 from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.routes import Feed
 from watchword_server.endpoints.health import Health
+from watchword_server.endpoints.logout.endpoint import Logout
+from watchword_server.endpoints.session.authorizations import OwnAuthorizations
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
+from watchword_server.pages.files import page_files
 from watchword_server.settings.tree import Feed as FeedSettings
 from watchword_server.tokens.refresh import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = "".join((ROOT / "docs/reference" / page).read_text() for page in ("http.md", "signals.md"))
+PAGE = "".join((ROOT / "docs/reference" / page).read_text() for page in ("http.md", "authorization.md", "signals.md"))
 SOURCES = ROOT / "packages/watchword-server/src/watchword_server"
 UNUSED = cast("Any", None)
 ELSEWHERE = {"no_family", "invalid_generation", "invalid_form"}
@@ -30,6 +36,13 @@ def served() -> set[str]:
 
     routes: list[Route] = [
         *session_routes(UNUSED, idle=1),
+        *authorize_routes(cast("Any", SimpleNamespace(issuer="", pages=UNUSED))),
+        *PushedRequests(UNUSED, UNUSED, UNUSED, UNUSED).routes(),
+        *Logout(cast("Any", SimpleNamespace(pages=UNUSED))).routes(),
+        *OwnAuthorizations(
+            UNUSED, cast("Any", SimpleNamespace(state=UNUSED, sign_ons=UNUSED, clients=UNUSED))
+        ).routes(),
+        *page_files({}),
         *Discovery("https://issuer.example", UNUSED, jwks_max_age=1).routes(),
         *Feed(
             UNUSED,
@@ -44,7 +57,11 @@ def served() -> set[str]:
         *SsfTransmitter(UNUSED, UNUSED, UNUSED, issuer="", default_subjects="NONE", limits=UNUSED).routes(),
         *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
     ]
-    calls = {f"{method} {route.path}" for route in routes for method in (route.methods or set()) - {"HEAD"}}
+    calls = {
+        f"{method} {route.path.replace(':path}', '}')}"
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+    }
     paths = admin_api(cast("AdminServices", UNUSED), version="0").openapi()["paths"]
     return calls | {f"{method.upper()} /admin/api{path}" for path, item in paths.items() for method in item}
 
