@@ -235,3 +235,22 @@ async def test_a_route_that_asks_for_a_fresher_view_does_not_take_its_own_proof_
     assert (await show(service, token, proof)).status == 200
     assert (await show(service, token, proof)).status == 401
     await verifier.aclose()
+
+
+@pytest.mark.rfc("9449 §7.1")
+async def test_a_websocket_is_opened_by_a_proof_too(issuer, key, client):
+    from watchword.adapters.asgi import BearerMiddleware
+
+    async def app(_scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+
+    service = client(BearerMiddleware(app, issuer.verifier()))
+    token = bound(issuer, key)
+    host = (b"host", b"api.test")
+    proof = (b"dpop", key.proof("GET", "http://api.test/live", token).encode())
+    assert (await service.websocket("/live", f"DPoP {token}", headers=[host, proof])).type == "websocket.accept"
+    assert (await service.websocket("/live", f"DPoP {token}", headers=[host, proof])).status == 401
+    assert (await service.websocket("/live", f"Bearer {token}", headers=[host])).status == 401
+    offered = (b"sec-websocket-protocol", f"bearer, {token}".encode())
+    assert (await service.websocket("/live", headers=[host, offered])).status == 401

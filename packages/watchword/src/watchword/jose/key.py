@@ -29,7 +29,7 @@ class Key:
     compare `thumbprint` to learn whether two hold the same key.
     """
 
-    __slots__ = ("_material", "algorithm", "key_ops", "kid", "kty", "signers", "use", "verifiers")
+    __slots__ = ("_material", "_thumbprint", "algorithm", "key_ops", "kid", "kty", "signers", "use", "verifiers")
 
     kid: str | None
     kty: str
@@ -42,6 +42,7 @@ class Key:
     signers: Mapping[str, Sign]
     """By algorithm name, a function ``message -> signature``; empty for public keys."""
     _material: Material
+    _thumbprint: str | None
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Key:
             raise bad_key("key_ops allows neither signing nor verifying")
         fields = {
             "_material": held,
+            "_thumbprint": None,
             "kid": kid,
             "kty": held.kty,
             "algorithm": alg or _only(rows),
@@ -126,7 +128,10 @@ class Key:
 
     def thumbprint(self) -> str:
         """The SHA-256 JWK thumbprint in base64url (RFC 7638 §3): equal exactly for equal public keys."""
-        return thumbprint_of(self._material)
+        if self._thumbprint is None:
+            # Asked for with every proof of possession; two threads at once find the same.
+            object.__setattr__(self, "_thumbprint", thumbprint_of(self._material))
+        return self._thumbprint or ""
 
     def choose(self, kid: str | None, alg: str) -> Key | None:
         """Itself, if it may verify with that algorithm and ``kid`` does not name another key; as `KeySet.choose`."""

@@ -127,7 +127,7 @@ class Engine(Generic[_Asked]):
             )
         self._view: RevocationView | None = view_of(revocations, self._feed, leeway)
         self._freshness = None if self._feed is None else self._feed.freshness
-        self.possession: PossessionRules = PossessionRules(dpop, required=require_bound)
+        self.possession: PossessionRules = PossessionRules(dpop, required=require_bound, clock=clock)
         if not self.awaits and inspect.iscoroutinefunction(self.possession.dpop.replay.first_use):
             raise TypeError("an asynchronous memory of used proofs asks for Verifier")
         self._issuer_offset = -math.inf

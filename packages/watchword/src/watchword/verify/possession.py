@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from watchword.clock import EpochSeconds
+from watchword.clock import Clock, EpochSeconds, system_clock
 from watchword.jose.algorithms import ASYMMETRIC
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode, Scheme
@@ -106,8 +106,8 @@ class PossessionRules:
 
     __slots__ = ("_origin", "dpop", "required")
 
-    def __init__(self, dpop: Dpop | None, *, required: bool) -> None:
-        self.dpop: Dpop = Dpop(announced=required) if dpop is None else dpop
+    def __init__(self, dpop: Dpop | None, *, required: bool, clock: Clock = system_clock) -> None:
+        self.dpop: Dpop = Dpop(LocalReplayMemory(clock=clock), announced=required) if dpop is None else dpop
         self.required: bool = required
         origin = None if self.dpop.origin is None else normalised_target(self.dpop.origin)
         self._origin = None if origin is None else origin[:-1]

@@ -19,8 +19,8 @@ from watchword.verify.errors import VerifierUnavailable
 
 _log: Final = logging.getLogger("watchword")
 
-DEFAULT_MAX_ENTRIES: Final = 200_000
-"""Things remembered at once in one process; each takes about 150 bytes."""
+DEFAULT_MAX_ENTRIES: Final = 1_000_000
+"""Things remembered at once in one process, more than it can check in the life of a proof; each takes about 150 bytes."""
 _SLOT_SECONDS: Final = 8
 _LONGEST_SECONDS: Final = 86_400.0
 _DIGEST_BYTES: Final = 16

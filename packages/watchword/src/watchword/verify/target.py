@@ -6,6 +6,7 @@ Resolves nothing and fetches nothing; what may be fetched is said in ``transport
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_TARGET_LENGTH: Final = 4096
@@ -20,6 +21,7 @@ _URL: Final = re.compile(
 _PATH: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SHORT: Final = 256
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -34,7 +36,12 @@ def normalised_target(url: str) -> str | None:
     """
     if len(url) > MAX_TARGET_LENGTH:
         return None
-    found = _URL.fullmatch(url.partition("#")[0].partition("?")[0])
+    base = url.partition("#")[0].partition("?")[0]
+    return _known(base) if len(base) <= _SHORT else _normalised(base)
+
+
+def _normalised(base: str) -> str | None:
+    found = _URL.fullmatch(base)
     if found is None:
         return None
     scheme, host, port, path = found[1].lower(), _unescaped(found[2]).lower(), found[3], found[4] or "/"
@@ -45,6 +52,10 @@ def normalised_target(url: str) -> str | None:
         return None
     authority = host if number == _DEFAULT_PORTS[scheme] else f"{host}:{number}"
     return f"{scheme}://{authority}{_without_dots(_unescaped(path))}"
+
+
+# Routes come again and again, and each twice: from the request and from its proof. Bounded in number and size.
+_known = lru_cache(maxsize=1024)(_normalised)
 
 
 def _unescaped(text: str) -> str:
