@@ -117,7 +117,7 @@ class OAuth(Section):
         "client needs it.",
     )
     assertion_lifetime: WholeSeconds = setting(
-        300, "How far ahead the `exp` of a client's assertion may lie (RFC 7523).", "seconds", ge=10, le=3600
+        3600, "How far ahead the `exp` of a client's assertion may lie (RFC 7523).", "seconds", ge=10, le=3600
     )
     dpop_nonce: bool = setting(
         default=False, description="Whether DPoP proofs need a nonce of this server (RFC 9449 §8)."
