@@ -25,7 +25,7 @@ FORBIDDEN: list[tuple[str, re.Pattern[str]]] = [
 ]
 EXEMPT = re.compile(r"^(?:tests/vectors/|requirements[.]lock$|[.]ci/uv[.]lock$|packages/watchword-js/package-lock)")
 """Files of others, kept as they came."""
-BINARY = {".png", ".ico", ".woff2", ".gz", ".jpg", ".webp"}
+BINARY = {".png", ".ico", ".woff2", ".gz", ".jpg", ".webp", ".mo", ".mp4", ".m4s"}
 
 
 def tracked() -> list[str]:
