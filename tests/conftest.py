@@ -159,6 +159,7 @@ def migrated_postgres_dsn(_shared_postgres_dsn: str) -> str:
             "SET session_replication_role = replica",
             *(f"DELETE FROM {table}" for table in tables),
             "SELECT setval('audit_id_seq', 1, false), setval('notices_id_seq', 1, false)",
+            "UPDATE status_counter SET next = 0",
             "INSERT INTO revocation_head VALUES (1, replace(gen_random_uuid()::text, '-', ''), 0, "
             "decode(repeat('00', 32), 'hex'), 0)",
         )

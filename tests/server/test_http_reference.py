@@ -19,6 +19,7 @@ from watchword_server.endpoints.logout.endpoint import Logout
 from watchword_server.endpoints.session.authorizations import OwnAuthorizations
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
+from watchword_server.endpoints.status_list import StatusLists
 from watchword_server.pages.files import page_files
 from watchword_server.settings.tree import Feed as FeedSettings
 from watchword_server.tokens.refresh import Reason
@@ -55,6 +56,7 @@ def served() -> set[str]:
             verifiers=UNUSED,
         ).routes(),
         *SsfTransmitter(UNUSED, UNUSED, UNUSED, issuer="", default_subjects="NONE", limits=UNUSED).routes(),
+        *StatusLists(UNUSED, UNUSED, issuer="", ttl=60, clock=UNUSED).routes(),
         *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
     ]
     calls = {

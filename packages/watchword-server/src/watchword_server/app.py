@@ -27,6 +27,7 @@ from watchword_server.revocation.node import FeedNode
 from watchword_server.revocation.verifiers import Verifiers
 from watchword_server.revocation.wire import SIGNED_TYPE
 from watchword_server.sessions.ending import SessionEnding
+from watchword_server.sessions.status_numbers import NumberedSessions
 from watchword_server.settings.tree import Settings
 from watchword_server.store.open import denylist_from_url, store_from_url
 from watchword_server.store.port import Store
@@ -66,6 +67,8 @@ class Services:
     feed: FeedNode
     verifiers: Verifiers
     outgoing: OutgoingRequests
+    numbered: NumberedSessions | None
+    """What gives sessions their numbers in status lists; None when there are none. To be tended by who opens sessions."""
     oauth: OAuthServices
 
 
@@ -115,13 +118,15 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         idle=settings.sessions.idle,
         random_bytes=entropy.random_bytes,
     )
+    numbered = NumberedSessions(store, entropy.identifier) if settings.status_lists.enabled else None
+    session_identifier = entropy.identifier if numbered is None else numbered.session_identifier
     opener = SessionOpener(
         store,
         issuer,
         rotation,
         idle=settings.sessions.idle,
         absolute=settings.sessions.absolute,
-        identifier=entropy.identifier,
+        identifier=session_identifier,
     )
     hasher = PasswordHasher(settings.passwords, clock=clock)
     metrics.watch_hashing(
@@ -154,6 +159,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
         ),
         verifiers=Verifiers(clock),
         outgoing=outgoing,
+        numbered=numbered,
         oauth=compose_oauth(
             settings,
             store,
@@ -163,6 +169,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
             rotation=rotation,
             outgoing=outgoing,
             admit=lambda address: throttle.registering(address, of="clients"),
+            session_identifier=session_identifier,
         ),
     )
 
@@ -241,4 +248,5 @@ def claim_settings(settings: Settings) -> ClaimSettings:
         },
         custom=custom_claims(settings.tokens.custom_claims),
         acr=settings.tokens.acr,
+        status_lists=settings.status_lists.enabled,
     )

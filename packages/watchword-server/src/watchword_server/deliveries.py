@@ -1,4 +1,4 @@
-"""What is told to others, put together: translators of the revocation log, couriers of the outbox, the SSF transmitter.
+"""What is told to others, put together: translators of the revocation log, couriers of the outbox, the SSF transmitter, status lists.
 
 Holds no rule; like app.py it is read to see what stands on what. A protocol that is told of cut-offs adds its translator and
 its courier to `deliveries`.
@@ -14,6 +14,8 @@ from watchword_server import entropy
 from watchword_server.app import Services
 from watchword_server.endpoints.ssf.access import Receivers
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
+from watchword_server.endpoints.status_list import TYP as STATUS_LIST_TYPE
+from watchword_server.endpoints.status_list import StatusLists
 from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.outbox.backoff import Backoff
@@ -112,6 +114,17 @@ def ssf_transmitter(services: Services) -> SsfTransmitter:
         issuer=settings.issuer,
         default_subjects=settings.ssf.default_subjects,
         limits=body_limits(settings),
+    )
+
+
+def status_lists(services: Services) -> StatusLists:
+    """The lists of dead sessions."""
+    return StatusLists(
+        services.store,
+        lambda payload: services.keys.signer(STATUS_LIST_TYPE).sign(payload),
+        issuer=services.settings.issuer,
+        ttl=services.settings.status_lists.ttl,
+        clock=services.clock,
     )
 
 

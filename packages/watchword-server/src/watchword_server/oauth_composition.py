@@ -79,6 +79,7 @@ def compose_oauth(
     rotation: Rotation,
     outgoing: OutgoingRequests,
     admit: Callable[[str | None], Awaitable[int | None]],
+    session_identifier: Callable[[], str],
 ) -> OAuthServices:
     """The services over an open store; ``admit`` counts clients that register from an address. Raises ClientRefused for a configured client that cannot be used."""
     master = MasterKey.parse(settings.master_key.get_secret_value())
@@ -147,7 +148,7 @@ def compose_oauth(
             entitlements=entitlements,
             people=store,
             absolute=settings.sessions.absolute,
-            identifier=entropy.identifier,
+            identifier=session_identifier,
         ),
         profiles=ProfileService(store, clock),
     )

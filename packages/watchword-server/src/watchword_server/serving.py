@@ -21,7 +21,7 @@ from watchword_server.admin.console import console_routes
 from watchword_server.admin.lazy import LazyApplication
 from watchword_server.app import VERSION, Services, denylist_writer, open_services
 from watchword_server.clients.configuration import ClientRefused
-from watchword_server.deliveries import deliveries, ssf_transmitter
+from watchword_server.deliveries import deliveries, ssf_transmitter, status_lists
 from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.access import FeedAccess
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
@@ -137,6 +137,8 @@ class Serving:
         self._feed = services.feed
         await stack.enter_async_context(services.feed.following())
         sweeper = Sweeper(services.store, retention=self._settings.rotation.retention, metrics=services.metrics)
+        if services.numbered is not None:
+            await services.numbered.tend()
         follower, worker = deliveries(services)
         for work in (_tending(services), sweeper.run(), follower.run(), worker.run()):
             stack.push_async_callback(_cancelled, asyncio.create_task(work))
@@ -179,6 +181,8 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     ]
     if settings.signed_urls.origins:
         routes += signed_url_endpoint(services).routes()
+    if settings.status_lists.enabled:
+        routes += status_lists(services).routes()
     if settings.ssf.enabled:
         routes += ssf_transmitter(services).routes()
     if settings.playground.enabled:
@@ -345,6 +349,8 @@ async def _tending(services: Services) -> None:
         await asyncio.sleep(TEND_INTERVAL)
         try:
             await services.keys.tend()
+            if services.numbered is not None:
+                await services.numbered.tend()
         except StoreUnavailable as error:
             _log.warning("key ring not read", extra={"error": str(error)})
 

@@ -65,6 +65,15 @@ class Ssf(Section):
     max_pollers: int = setting(100, "Receivers that one worker holds so at a time.", "receivers", ge=0, le=10_000)
 
 
+class StatusLists(Section):
+    """Status lists (draft-ietf-oauth-status-list), for verifiers that know nothing of Watchword."""
+
+    enabled: bool = setting(
+        default=False, description="Whether tokens name the status of their session, which adds about 90 bytes to each."
+    )
+    ttl: WholeSeconds = setting(60, "How long a verifier may keep a list.", "seconds", ge=5, le=86400)
+
+
 class Outgoing(Section):
     """What the server itself asks of others: documents of clients, and deliveries. Public addresses over https only."""
 

@@ -45,6 +45,7 @@ from watchword_server.store.records import (
     SweepReport,
 )
 from watchword_server.store.signal_port import Signals
+from watchword_server.store.status_port import StatusNumbers
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a state of the store, which callers answer with 503
@@ -314,6 +315,7 @@ class Store(
     Outbox,
     LogNews,
     Signals,
+    StatusNumbers,
     Upkeep,
     AuthorizationStore,
     Protocol,

@@ -11,6 +11,7 @@ from typing import Final
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.store.postgres_outbox import PostgresOutbox
 from watchword_server.store.postgres_signals import PostgresSignals
+from watchword_server.store.postgres_status import PostgresStatus
 from watchword_server.store.postgres_sweep import PostgresSweep
 from watchword_server.store.records import AuditEntry, AuditEvent, Notice, StoreFigures
 from watchword_server.store.rows import audit_entry_of, audit_values, notice_of
@@ -32,7 +33,7 @@ _COUNTS: Final = " UNION ALL ".join(
 )
 
 
-class PostgresStore(PostgresSweep, PostgresOutbox, PostgresSignals):
+class PostgresStore(PostgresSweep, PostgresOutbox, PostgresSignals, PostgresStatus):
     """The whole port on PostgreSQL.
 
     Every verb is one statement, durable when it returns as far as the database's `synchronous_commit` goes (never less

@@ -17,6 +17,7 @@ from watchword_server.store.sqlite_log import append_audit
 from watchword_server.store.sqlite_opaque import SqliteOpaque
 from watchword_server.store.sqlite_outbox import SqliteOutbox
 from watchword_server.store.sqlite_signals import SqliteSignals
+from watchword_server.store.sqlite_status import SqliteStatus
 from watchword_server.store.sqlite_sweep import (
     SWEEPS,
     Sweep,
@@ -38,7 +39,7 @@ _NOTICES: Final = (
 )
 
 
-class SqliteStore(SqliteOpaque, SqliteOutbox, SqliteSignals):
+class SqliteStore(SqliteOpaque, SqliteOutbox, SqliteSignals, SqliteStatus):
     """The whole port on SQLite.
 
     Every write is durable when it returns (write-ahead log, synchronous FULL); writes that wait together share one

@@ -56,6 +56,7 @@ TABLES: Final = (
     "revocation_news",
     "ssf_streams",
     "ssf_subjects",
+    "status_numbers",
 )
 """What `figures` counts."""
 

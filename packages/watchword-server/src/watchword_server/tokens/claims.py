@@ -14,6 +14,7 @@ from watchword.clock import EpochSeconds
 
 from watchword_server.clients.entitlement import TokenForm
 from watchword_server.clients.metadata import Client
+from watchword_server.sessions.status_numbers import status_reference
 from watchword_server.store.records import Account, FamilyView, Record
 from watchword_server.tokens.custom_claims import ClaimSource, CustomClaim
 from watchword_server.tokens.terms import AuthorizationTerms, decode_terms
@@ -41,6 +42,8 @@ class ClaimSettings(Record, frozen=True):
     custom: tuple[CustomClaim, ...] = ()
     acr: str | None = None
     """Said of tokens for which a person logged in."""
+    status_lists: bool = False
+    """Whether tokens of a session say where its status is listed."""
 
 
 class AccessTerms(Record, frozen=True):
@@ -230,6 +233,8 @@ class AccessClaims:
             claims["scope"] = " ".join(terms.scope)
         if terms.sid is not None:
             claims["sid"] = terms.sid
+            if settings.status_lists and (status := status_reference(terms.sid, issuer=settings.issuer)) is not None:
+                claims["status"] = status
         if terms.auth_time is not None:
             claims["auth_time"] = int(terms.auth_time)
             acr = settings.acr if terms.acr is None else terms.acr
