@@ -248,6 +248,18 @@ async def test_consent_given_by_one_account_is_not_taken_for_another_that_signed
     assert "eve@example.test" in ada.page.said
 
 
+async def test_consent_to_a_scope_here_and_a_resource_there_shows_all_that_both_together_allow(oauth, ada):
+    await oauth.client(scope="openid read write")
+    await (await ada.goes_to("/authorize", **asking(scope="openid write"))).logs_in()
+    await ada.press("allow")
+    await ada.goes_to("/authorize", **asking(scope="openid read", resource="https://api.example.test"))
+    assert "Read your posts" in ada.page.said
+    assert "Write posts for you" in ada.page.said, "which will be allowed there too"
+    await ada.press("allow")
+    await ada.goes_to("/authorize", **asking(scope="openid write", resource="https://api.example.test"))
+    assert "code" in ada.told
+
+
 async def test_a_get_of_the_consent_page_allows_nothing(oauth, ada):
     await oauth.client()
     await (await ada.goes_to("/authorize", **asking())).logs_in()

@@ -43,8 +43,10 @@ def page_endpoints(services: Services) -> tuple[list[BaseRoute], dict[str, Any]]
         *logout.routes(),
         *page_files(services.settings.pages.theme),
     ]
+    acr = services.settings.tokens.acr
     return routes, {
         **metadata_members(authorize),
+        **({"acr_values_supported": [acr]} if acr is not None else {}),
         **pushed.metadata_members(issuer),
         **logout.metadata_members(issuer),
     }

@@ -109,7 +109,7 @@ def test_an_essential_acr_that_no_login_reaches_fails_and_a_wish_does_not(decide
 def test_consent_is_asked_for_what_was_not_allowed_before(decide):
     whole = ("openid", "profile")
     assert decide(signed_on()) == Consent(scope=whole, new=whole)
-    assert decide(signed_on(), allowed("openid")) == Consent(scope=whole, new=("profile",))
+    assert decide(signed_on(), allowed("openid", "email")) == Consent(scope=whole, new=("profile",), held=("email",))
     assert decide(signed_on(), ALL, prompt="consent") == Consent(scope=whole, new=())
     assert decide(signed_on(), ALL, Progress(began=NOW, consented="ada"), prompt="consent") == Issue()
     other = decide(signed_on(), None, Progress(began=NOW, consented="eve"))
@@ -118,7 +118,9 @@ def test_consent_is_asked_for_what_was_not_allowed_before(decide):
 
 def test_consent_covers_the_resource_too(decide):
     api = ("https://api.example.com",)
-    assert isinstance(decide(signed_on(), ALL, resource=api), Consent)
+    other = ("https://other.example.com",)
+    step = decide(signed_on(), allowed("openid", "profile", "email", resource=other), resource=api)
+    assert step == Consent(scope=("openid", "profile"), new=(), held=("email",), resource=api + other)
     assert decide(signed_on(), allowed("openid", "profile", resource=api), resource=api) == Issue()
 
 

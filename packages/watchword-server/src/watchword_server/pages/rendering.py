@@ -139,6 +139,15 @@ def frame_source(url: str) -> str:
     return source
 
 
+def is_framable(url: str) -> bool:
+    """Whether ``frame_source`` takes it."""
+    try:
+        frame_source(url)
+    except ValueError:
+        return False
+    return True
+
+
 def posting_back(redirect_uri: str) -> tuple[str, ...]:
     """The ``form-action`` of a page whose post may end at that redirect URI.
 

@@ -58,6 +58,10 @@ class Consent(Record, frozen=True, kw_only=True):
     """All that is asked for now."""
     new: tuple[str, ...]
     """Of it, what was not allowed before."""
+    held: tuple[str, ...] = ()
+    """What else was allowed before, and goes together with what is allowed now."""
+    resource: tuple[str, ...] = ()
+    """Where all of that will be allowed."""
 
 
 class Issue(Record, frozen=True):
@@ -126,8 +130,7 @@ def _whether(
     """Whether the person has to be asked first. None: it is allowed."""
     if person is not None and progress.consented == person.account.id:
         return None
-    before = frozenset(authorization.scope if authorization else ())
-    consent = Consent(scope=request.scope, new=tuple(one for one in request.scope if one not in before))
+    consent = _consent(request, authorization)
     if Prompt.CONSENT in request.prompt:
         return consent
     if request.client.settings.first_party:
@@ -137,6 +140,19 @@ def _whether(
         return consent
     covered = authorization is not None and not consent.new and set(request.resource) <= set(authorization.resource)
     return None if covered else consent
+
+
+def _consent(request: AuthorizationRequest, authorization: Authorization | None) -> Consent:
+    """What the page has to say. Scopes and resources are kept apart, so that allowing a scope at one resource and a
+    resource for another scope allows the rest of their product as well: the person is shown all of it.
+    """
+    before, where = (authorization.scope, authorization.resource) if authorization else ((), ())
+    return Consent(
+        scope=request.scope,
+        new=tuple(one for one in request.scope if one not in before),
+        held=tuple(one for one in before if one not in request.scope),
+        resource=tuple(dict.fromkeys((*request.resource, *where))),
+    )
 
 
 def _without_page(step: Step, person: Person | None) -> Step:

@@ -93,7 +93,8 @@ class Showing:
         """The page on which a person allows it or not."""
         words, translated = self._services.entitlements.words, self._services.pages.translate(visit.language)
         client = request.client
-        scopes = [{"words": translated(words(one)), "new": one in consent.new} for one in consent.scope]
+        shown = (*consent.scope, *consent.held)
+        scopes = [{"words": translated(words(one)), "new": one in consent.new} for one in shown]
         return self._show(
             "consent",
             visit,
@@ -103,8 +104,8 @@ class Showing:
             account_id=view.account.id,
             unverified=client.source in _UNVERIFIED,
             scopes=scopes,
-            all_new=consent.new == consent.scope,
-            resources=[self._services.entitlements.resource_name(one) for one in request.resource],
+            all_new=consent.new == shown,
+            resources=[self._services.entitlements.resource_name(one) for one in consent.resource],
             host=shown_host(request.destination.redirect_uri),
             policy_uri=_link(client.metadata.policy_uri),
             tos_uri=_link(client.metadata.tos_uri),

@@ -20,7 +20,7 @@ from watchword.oauth.names import ErrorCode
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.logout.request import FindsClients, LogoutRequest, read_logout
 from watchword_server.pages.answering import page_endpoint
-from watchword_server.pages.rendering import Pages, shown_name
+from watchword_server.pages.rendering import Pages, is_framable, posting_back, shown_name
 from watchword_server.sessions.sign_on import SignOnService
 from watchword_server.store.authorization_port import SignOns
 from watchword_server.store.authorization_records import SignOnView
@@ -105,7 +105,7 @@ class Logout:
             return self._done(request, values, asked, frames=())
         if self._is_about(asked, view):
             return await self._end(request, values, asked, view)
-        return self._ask(request, values, view)
+        return self._ask(request, values, view, then=asked.then)
 
     async def begin_posted(self, request: Request) -> Response:
         """POST: sent round by GET, with which alone the browser sends its cookies here from another site."""
@@ -148,7 +148,7 @@ class Logout:
             return False
         return self._services.subject_of(asked.client, view.account.id) == asked.hint.sub
 
-    def _ask(self, request: Request, values: dict[str, str], view: SignOnView) -> Response:
+    def _ask(self, request: Request, values: dict[str, str], view: SignOnView, *, then: str | None) -> Response:
         services, now = self._services, self._services.clock.now()
         browser = services.flow.read(request.headers)
         cookies = {}
@@ -160,8 +160,7 @@ class Logout:
         return services.pages.show(
             "logout",
             services.pages.language(request, values.get("ui_locales")),
-            # What follows the post may be the client's own URL, and where that leads.
-            posts_to=("'self'", "https:", "http:"),
+            posts_to=("'self'",) if then is None else posting_back(then),
             headers=cookies,
             account=shown_name(view.account.email),
             ticket=services.tickets.seal(ticket, browser),
@@ -186,7 +185,7 @@ class Logout:
         for held in await self._services.state.client_sessions(sign_on=view.sign_on.id, limit=_MOST_FRAMES):
             client = await self._services.clients.find(held.session.client_id)
             uri = client.metadata.frontchannel_logout_uri if client is not None else None
-            if uri is not None:
+            if uri is not None and is_framable(uri):
                 frames[with_query(uri, {"iss": self._services.issuer, "sid": held.session.sid})] = None
         return tuple(frames)
 
