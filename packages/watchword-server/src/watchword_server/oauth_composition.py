@@ -39,6 +39,7 @@ from watchword_server.web.outgoing import OutgoingRequests
 from watchword_server.web.stack import body_limits
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
+PUSHED_PATH = "/par"
 GRANT_TYPES = (
     "authorization_code",
     "refresh_token",
@@ -110,7 +111,8 @@ def compose_oauth(
         open_secret=lambda name, sealed: sealer.open(sealed, purpose=_SECRET, name=name),
         clock=clock,
         issuer=settings.issuer,
-        audiences=(settings.issuer, settings.issuer + TOKEN_PATH),
+        # RFC 9126 §2: the issuer, the token endpoint and the endpoint of pushed requests are all accepted.
+        audiences=(settings.issuer, settings.issuer + TOKEN_PATH, settings.issuer + PUSHED_PATH),
         assertion_lifetime=settings.oauth.assertion_lifetime,
     )
     subjects = Subjects(master.derive("pairwise", settings.environment))

@@ -1,0 +1,136 @@
+"""The table of checks is true: each of the checks that every endpoint could make is made exactly where the table says."""
+
+import pytest
+from oauth_story import OAuth, Prover
+from story import ISSUER
+from watchword.oauth.names import GrantType
+from watchword_server.clients.metadata import ClientSettings
+from watchword_server.endpoints.token.endpoint import GRANTS
+from watchword_server.oauth_composition import GRANT_TYPES as OFFERED_GRANT_TYPES
+from watchword_server.tokens.checks import CHECKS, Check, Place, applies
+
+OFFERED = frozenset(map(str, OFFERED_GRANT_TYPES))
+GRANTS_OF = {place: {str(name)} for name, (place, _) in GRANTS.items()}
+PATHS = {place: "/token" for place, _ in GRANTS.values()} | {
+    Place.INTROSPECT: "/introspect",
+    Place.REVOKE: "/revoke",
+    Place.USERINFO: "/userinfo",
+    Place.DEVICE_AUTHORIZATION: "/device_authorization",
+}
+"""Where each place of the table is."""
+SERVED = tuple(
+    place
+    for place in Place
+    if OFFERED.issuperset({Place.DEVICE_AUTHORIZATION: {GrantType.DEVICE_CODE}}.get(place, GRANTS_OF.get(place, set())))
+)
+"""Places whose grant clients can register for."""
+GRANT_TYPES = {place: str(name) for name, (place, _) in GRANTS.items()}
+
+
+@pytest.fixture
+async def oauth(server):
+    async with server.browser() as http:
+        yield OAuth(server, http)
+
+
+def form_for(place: Place) -> dict[str, str]:
+    """A form that is not refused before the check in question."""
+    if place in GRANT_TYPES:
+        return {"grant_type": GRANT_TYPES[place]}
+    return {"token": "wo_" + "x" * 43} if place is not Place.DEVICE_AUTHORIZATION else {}
+
+
+async def registered(oauth: OAuth, place: Place, **more):
+    """A client that may do what is done at that place, and authenticates by a secret."""
+    grants = [GRANT_TYPES[place]] if place in GRANT_TYPES else ["client_credentials"]
+    if place is Place.DEVICE_AUTHORIZATION:
+        grants = [str(GrantType.DEVICE_CODE)]
+    uris = ["https://app.example.test/callback"] if place is Place.AUTHORIZATION_CODE else []
+    return await oauth.client(
+        "known", grant_types=grants, redirect_uris=uris, settings=ClientSettings(exchange=True), **more
+    )
+
+
+def error_of(answer) -> str | None:
+    return None if answer.status_code == 200 or not answer.content else answer.json().get("error")
+
+
+def test_every_place_of_the_table_is_asked_here():
+    assert PATHS.keys() == set(Place) == CHECKS.keys()
+
+
+@pytest.mark.parametrize("place", SERVED)
+async def test_nothing_in_query(oauth, place):
+    known = await registered(oauth, place)
+    path = f"{PATHS[place]}?access_token=x" if place is Place.USERINFO else f"{PATHS[place]}?client_secret=x"
+    answer = await oauth.post(path, known, **form_for(place))
+    refused = answer.status_code == 400 and error_of(answer) == "invalid_request"
+    assert refused == applies(Check.NOTHING_IN_QUERY, place)
+
+
+@pytest.mark.parametrize("place", SERVED)
+async def test_strict_form(oauth, place):
+    known = await registered(oauth, place)
+    doubled = "&".join(f"{name}={value}" for name, value in [*form_for(place).items()] * 2) or "scope=a&scope=a"
+    if place is Place.USERINFO:
+        doubled = "access_token=x&access_token=x"
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    if place is not Place.USERINFO:
+        headers |= known.basic
+    answer = await oauth.http.post(PATHS[place], content=doubled, headers=headers)
+    refused = answer.status_code == 400 and error_of(answer) == "invalid_request"
+    assert refused == applies(Check.STRICT_FORM, place)
+
+
+@pytest.mark.parametrize("place", SERVED)
+async def test_client_authentication(oauth, place):
+    await registered(oauth, place)
+    answer = await oauth.http.post(
+        PATHS[place], data={**form_for(place), "client_id": "known", "client_secret": "wrong"}
+    )
+    assert (error_of(answer) == "invalid_client") == applies(Check.CLIENT_AUTHENTICATION, place)
+
+
+@pytest.mark.parametrize("place", [place for place in SERVED if place is not Place.USERINFO])
+async def test_confidential_client(oauth, place):
+    if place in GRANT_TYPES and applies(Check.CONFIDENTIAL_CLIENT, place):
+        # Such a client cannot even be registered for it; one that was before its rules changed is refused all the same.
+        public = await oauth.client("public", token_endpoint_auth_method="none")
+    elif place in {*GRANT_TYPES, Place.DEVICE_AUTHORIZATION}:
+        public = await registered(oauth, place, token_endpoint_auth_method="none")
+    else:
+        public = await oauth.client("public", token_endpoint_auth_method="none")
+    answer = await oauth.post(PATHS[place], public, **form_for(place))
+    refused = error_of(answer) in {"invalid_client", "unauthorized_client"}
+    assert refused == applies(Check.CONFIDENTIAL_CLIENT, place), answer.text
+
+
+@pytest.mark.parametrize("place", [place for place in SERVED if place is not Place.USERINFO])
+async def test_grant_allowed(oauth, place):
+    # A client of another grant; for code and refresh, which go together, one of neither.
+    other = {Place.CLIENT_CREDENTIALS: "refresh_token"}.get(place, "client_credentials")
+    client = await oauth.client("other", grant_types=[other], redirect_uris=[], settings=ClientSettings(exchange=True))
+    answer = await oauth.post(PATHS[place], client, **form_for(place))
+    assert (error_of(answer) == "unauthorized_client") == applies(Check.GRANT_ALLOWED, place), answer.text
+
+
+@pytest.mark.parametrize("place", SERVED)
+async def test_dpop_proof(oauth, place):
+    prover = Prover(oauth.server.clock)
+    elsewhere = prover.headers(f"{ISSUER}/elsewhere")
+    if place is Place.USERINFO:
+        app = await oauth.client()
+        code = await oauth.code(app, await oauth.account())
+        token = (await oauth.exchange(app, code, headers={**prover.headers(), **app.basic})).json()["access_token"]
+        answer = await oauth.http.get("/userinfo", headers={"Authorization": f"DPoP {token}", **elsewhere})
+    else:
+        known = await registered(oauth, place)
+        answer = await oauth.post(PATHS[place], known, headers={**elsewhere, **known.basic}, **form_for(place))
+    assert (error_of(answer) == "invalid_dpop_proof") == applies(Check.DPOP_PROOF, place), answer.text
+
+
+@pytest.mark.parametrize("place", [place for place in SERVED if place is not Place.USERINFO])
+async def test_dpop_required(oauth, place):
+    known = await registered(oauth, place, dpop_bound_access_tokens=True)
+    answer = await oauth.post(PATHS[place], known, **form_for(place))
+    assert (error_of(answer) == "invalid_dpop_proof") == applies(Check.DPOP_REQUIRED, place), answer.text
