@@ -1,7 +1,10 @@
 """Logout begun by clients: with a hint, without one, and what must not be possible."""
 
+import base64
+import json
+
 import pytest
-from oauth_story import OAuth, said
+from oauth_story import ORIGIN, OAuth, said
 from page_story import CROSS_SITE, SAME_SITE, Person
 from story import ISSUER, SAFARI, bearer
 
@@ -206,3 +209,18 @@ async def test_offline_access_outlives_the_logout(oauth, ada):
     assert not await is_signed_in(ada)
     answer = await oauth.token(app, "refresh_token", refresh_token=tokens["refresh_token"])
     assert answer.status_code == 200
+
+
+async def test_a_hint_by_a_key_that_signs_no_more_is_still_good_and_by_a_distrusted_one_is_not(oauth, ada):
+    keys = oauth.server.services.keys
+    tokens = await signed_in(oauth, ada, "own", id_token_signed_response_alg="ES256")
+    await keys.rotate("access_token", ORIGIN, at_once=True)
+    await ada.goes_to("/logout", id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE)
+    assert ada.left == BYE
+    assert not await is_signed_in(ada)
+    await (await ada.goes_to("/authorize", **asking("own"))).logs_in()
+    header = json.loads(base64.urlsafe_b64decode(tokens["id_token"].partition(".")[0] + "=="))
+    assert await keys.distrust(header["kid"], ORIGIN)
+    await ada.goes_to("/logout", id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE)
+    assert ada.answer.status_code == 400
+    assert await is_signed_in(ada)
