@@ -342,6 +342,12 @@ def test_a_fixed_credential_that_no_header_can_hold_is_refused_without_being_tol
     assert token == "" or token not in str(refused.value)
 
 
+@pytest.mark.parametrize("token", [b"bytes", 7, ["list"]])
+def test_a_credential_is_text_or_a_function(token):
+    with pytest.raises(ValueError, match="token is text, or a function"):
+        Revocations(token=token)
+
+
 class Revocable:
     jti, sid, sub, client_id, kid, rev = "j", "s9", "ada", "web", "k", 0
 

@@ -69,6 +69,8 @@ class Revocations:
         check_when_stale(self.when_stale)
         if isinstance(self.token, str):
             check_token(self.token)
+        elif self.token is not None and not callable(self.token):
+            raise ValueError("token is text, or a function that gives it")
         if self.name is not None:
             check_name(self.name)
         if not 0 < self.poll_interval <= self.max_staleness / 2:

@@ -158,7 +158,7 @@ class FeedAccess:
     async def _watch(self) -> None:
         """As long as there are streams to watch over: after every change of the log, and when one runs out."""
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        while self._watched:
+        while self._watched and not self._node.draining:
             seen = self._node.changes
             try:
                 async with asyncio.timeout(self._patience):
@@ -170,7 +170,7 @@ class FeedAccess:
                 if stream.ending is not None or not self._good(reader):
                     self._node.dismiss(stream)
                     self.forget(stream)
-            if self._node.draining or not self._watched:
+            if not self._watched:
                 return
             left = min(reader.until for reader in self._watched.values()) - self._clock.now()
             await self._node.changed(seen, min(LOOK_AGAIN, max(left, 0.01)), never)
