@@ -14,6 +14,7 @@ from watchword_server.endpoints.authorize.pushed import PushedRequests
 from watchword_server.endpoints.authorize.routes import authorize_routes
 from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.routes import Feed
+from watchword_server.endpoints.global_revocation import GlobalRevocation
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.logout.endpoint import Logout
 from watchword_server.endpoints.session.authorizations import OwnAuthorizations
@@ -57,6 +58,7 @@ def served() -> set[str]:
         ).routes(),
         *SsfTransmitter(UNUSED, UNUSED, UNUSED, issuer="", default_subjects="NONE", limits=UNUSED).routes(),
         *StatusLists(UNUSED, UNUSED, issuer="", ttl=60, clock=UNUSED).routes(),
+        *GlobalRevocation(UNUSED, UNUSED, UNUSED, issuer="", limits=UNUSED, origin_of=UNUSED).routes(),
         *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
     ]
     calls = {

@@ -6,13 +6,16 @@ its courier to `deliveries`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from pydantic import SecretStr
 from watchword.verify.policy import Policy
 
 from watchword_server import entropy
 from watchword_server.app import Services
-from watchword_server.endpoints.ssf.access import Receivers
+from watchword_server.endpoints.global_revocation import PATH as GLOBAL_REVOCATION_PATH
+from watchword_server.endpoints.global_revocation import GlobalRevocation
+from watchword_server.endpoints.session.services import origin
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
 from watchword_server.endpoints.status_list import TYP as STATUS_LIST_TYPE
 from watchword_server.endpoints.status_list import StatusLists
@@ -23,6 +26,7 @@ from watchword_server.outbox.courier import Courier
 from watchword_server.outbox.follower import LogFollower, Translator
 from watchword_server.outbox.worker import OutboxWorker, Pace
 from watchword_server.revocation.own_view import OwnView
+from watchword_server.settings.tree import Settings
 from watchword_server.ssf.courier import PushCourier
 from watchword_server.ssf.names import PUSH_KIND, SET_TYPE
 from watchword_server.ssf.polling import Polling
@@ -30,6 +34,7 @@ from watchword_server.ssf.streams import StreamManager
 from watchword_server.ssf.translator import SignalTranslator
 from watchword_server.tokens.backchannel_logout import KIND as LOGOUT_KIND
 from watchword_server.tokens.backchannel_logout import LogoutCourier, LogoutTranslator
+from watchword_server.tokens.machines import Machines
 from watchword_server.web.stack import body_limits
 
 
@@ -78,13 +83,6 @@ def deliveries(services: Services) -> tuple[LogFollower, OutboxWorker]:
 def ssf_transmitter(services: Services) -> SsfTransmitter:
     """The endpoints of security events. A client may ask for a token that is meant for them alone (RFC 8707)."""
     settings = services.settings
-    leeway = settings.tokens.leeway
-    policy = Policy(
-        issuer=settings.issuer,
-        audience=(settings.audience, f"{settings.issuer}/ssf"),
-        algorithms=tuple(sorted(ALGORITHMS)),
-        leeway=leeway,
-    )
     streams = StreamManager(
         services.store,
         services.outgoing,
@@ -102,13 +100,7 @@ def ssf_transmitter(services: Services) -> SsfTransmitter:
         most_held=settings.ssf.max_pollers,
     )
     return SsfTransmitter(
-        Receivers(
-            settings.ssf,
-            policy=policy,
-            trusted_keys=lambda: services.keys.key_set,
-            view=OwnView(services.feed, services.clock, leeway=leeway),
-            clock=services.clock,
-        ),
+        _machines(services, settings.ssf.receivers, access_tokens=settings.ssf.access_tokens, audience="/ssf"),
         streams,
         polling,
         issuer=settings.issuer,
@@ -124,6 +116,50 @@ def status_lists(services: Services) -> StatusLists:
         lambda payload: services.keys.signer(STATUS_LIST_TYPE).sign(payload),
         issuer=services.settings.issuer,
         ttl=services.settings.status_lists.ttl,
+        clock=services.clock,
+    )
+
+
+def delivery_members(settings: Settings) -> dict[str, str]:
+    """What discovery says of these endpoints: only what is on."""
+    if not settings.global_revocation.enabled:
+        return {}
+    return {"global_token_revocation_endpoint": f"{settings.issuer}{GLOBAL_REVOCATION_PATH}"}
+
+
+def global_revocation(services: Services) -> GlobalRevocation:
+    """The endpoint by which trusted machines end all that one account has."""
+    settings = services.settings
+    return GlobalRevocation(
+        _machines(
+            services,
+            settings.global_revocation.callers,
+            access_tokens=settings.global_revocation.access_tokens,
+            audience=GLOBAL_REVOCATION_PATH,
+        ),
+        services.store,
+        services.sessions,
+        issuer=settings.issuer,
+        limits=body_limits(settings),
+        origin_of=origin,
+    )
+
+
+def _machines(services: Services, known: Mapping[str, SecretStr], *, access_tokens: bool, audience: str) -> Machines:
+    """Who may call. A client may ask for a token that is meant for this alone (RFC 8707): ``audience`` under the issuer."""
+    settings = services.settings
+    leeway = settings.tokens.leeway
+    return Machines(
+        known,
+        access_tokens=access_tokens,
+        policy=Policy(
+            issuer=settings.issuer,
+            audience=(settings.audience, f"{settings.issuer}{audience}"),
+            algorithms=tuple(sorted(ALGORITHMS)),
+            leeway=leeway,
+        ),
+        trusted_keys=lambda: services.keys.key_set,
+        view=OwnView(services.feed, services.clock, leeway=leeway),
         clock=services.clock,
     )
 

@@ -21,7 +21,7 @@ from watchword_server.admin.console import console_routes
 from watchword_server.admin.lazy import LazyApplication
 from watchword_server.app import VERSION, Services, denylist_writer, open_services
 from watchword_server.clients.configuration import ClientRefused
-from watchword_server.deliveries import deliveries, ssf_transmitter, status_lists
+from watchword_server.deliveries import deliveries, delivery_members, global_revocation, ssf_transmitter, status_lists
 from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.access import FeedAccess
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
@@ -166,7 +166,7 @@ def http_app(services: Services, health: Health) -> ASGIApp:
         settings.issuer,
         lambda: services.keys.jwks,
         jwks_max_age=min(300, int(settings.keys.announce_before)),
-        members=members | page_members,
+        members=members | page_members | delivery_members(settings),
     )
     routes: list[BaseRoute] = [
         *oauth_routes,
@@ -181,6 +181,8 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     ]
     if settings.signed_urls.origins:
         routes += signed_url_endpoint(services).routes()
+    if settings.global_revocation.enabled:
+        routes += global_revocation(services).routes()
     if settings.status_lists.enabled:
         routes += status_lists(services).routes()
     if settings.ssf.enabled:

@@ -25,15 +25,17 @@ class Outbox(Section):
     )
 
 
-def _receivers(values: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    """Receivers by name. Raises ValueError for a name that is no audience, and for a token that could be guessed."""
+def _callers(values: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Tokens by name. Raises ValueError for a name that is no audience, and for a token that could be guessed."""
     for name, token in values.items():
         if not 0 < len(name) <= 256 or not name.isascii() or not name.isprintable() or name.startswith("client:"):
-            raise ValueError(f"{name[:64]!r} is not the name of a receiver, which is the `aud` of its events")
+            raise ValueError(
+                f"{name[:64]!r} is not a name of 1 to 256 printable ASCII characters, not beginning with client:"
+            )
         if len(token.get_secret_value()) < _SHORTEST_TOKEN:
             raise ValueError(f"the token of {name!r} has fewer than {_SHORTEST_TOKEN} characters")
     if len({token.get_secret_value() for token in values.values()}) < len(values):
-        raise ValueError("two receivers share a token")
+        raise ValueError("two names share a token")
     return values
 
 
@@ -41,7 +43,7 @@ class Ssf(Section):
     """Security events for receivers elsewhere (Shared Signals Framework 1.0, CAEP 1.0)."""
 
     enabled: bool = setting(default=False, description="Whether receivers may have streams of events.")
-    receivers: Annotated[dict[str, SecretStr], Table, AfterValidator(_receivers)] = setting(
+    receivers: Annotated[dict[str, SecretStr], Table, AfterValidator(_callers)] = setting(
         {}, "Receivers and the bearer token of each: `{name: token}`. The name is the `aud` of its events."
     )
     access_tokens: bool = setting(
@@ -63,6 +65,22 @@ class Ssf(Section):
         15, "How long a receiver that fetches events is held when there is none.", "seconds", ge=0, le=25
     )
     max_pollers: int = setting(100, "Receivers that one worker holds so at a time.", "receivers", ge=0, le=10_000)
+
+
+class GlobalRevocation(Section):
+    """Global Token Revocation (draft-parecki-oauth-global-token-revocation, which may change): machines end all that one
+    account has.
+    """
+
+    enabled: bool = setting(default=False, description="Whether `/global-token-revocation` is served.")
+    callers: Annotated[dict[str, SecretStr], Table, AfterValidator(_callers)] = setting(
+        {}, "Machines that may call it and the bearer token of each: `{name: token}`."
+    )
+    access_tokens: bool = setting(
+        default=False,
+        description="Whether clients may call it with access tokens of their own (client credentials) and the scope "
+        "`global_token_revocation`.",
+    )
 
 
 class StatusLists(Section):

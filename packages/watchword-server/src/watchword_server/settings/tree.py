@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from watchword_server.settings.deliveries import Outbox, Outgoing, Ssf, StatusLists
+from watchword_server.settings.deliveries import GlobalRevocation, Outbox, Outgoing, Ssf, StatusLists
 from watchword_server.settings.oauth import OAuth, Resource, SelfRegistration, described_resources, described_scopes
 from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
@@ -302,6 +302,7 @@ class Settings(Section):
     denylist: Denylist = Field(default_factory=Denylist)
     signed_urls: SignedUrls = Field(default_factory=SignedUrls)
     outbox: Outbox = Field(default_factory=Outbox)
+    global_revocation: GlobalRevocation = Field(default_factory=GlobalRevocation)
     status_lists: StatusLists = Field(default_factory=StatusLists)
     ssf: Ssf = Field(default_factory=Ssf)
     outgoing: Outgoing = Field(default_factory=Outgoing)

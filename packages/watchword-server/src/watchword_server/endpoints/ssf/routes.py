@@ -1,6 +1,6 @@
 """Requests and answers of the transmitter: `/.well-known/ssf-configuration`, `/ssf/*` (SSF 1.0 §7, §8; RFC 8936).
 
-Decides nothing: access.py says who asks, ssf/ what may be done.
+Decides nothing: tokens/machines.py says who asks, ssf/ what may be done.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from watchword_server.endpoints.ssf.access import MANAGE, READ, Receivers
 from watchword_server.ssf.names import DELIVERY_METHODS
 from watchword_server.ssf.polling import Poll, Polling
 from watchword_server.ssf.streams import StreamManager, Wanted, status_of
+from watchword_server.tokens.machines import Machines
 from watchword_server.web.body import BodyLimits, read_json, read_optional_json
 from watchword_server.web.documents import document_response
 from watchword_server.web.metrics import held_for
 from watchword_server.web.problem import ProblemError
 
+MANAGE: Final = "ssf.manage"
+READ: Final = "ssf.read"
 CONFIGURATION_PATH: Final = "/.well-known/ssf-configuration"
 POLL_PATH: Final = "/ssf/poll/{stream_id}"
 CONFIGURATION_MAX_AGE: Final = 3600
@@ -79,7 +81,7 @@ class SsfTransmitter:
 
     def __init__(
         self,
-        receivers: Receivers,
+        machines: Machines,
         streams: StreamManager,
         polling: Polling,
         *,
@@ -87,7 +89,7 @@ class SsfTransmitter:
         default_subjects: str,
         limits: BodyLimits,
     ) -> None:
-        self._receivers = receivers
+        self._machines = machines
         self._streams = streams
         self._polling = polling
         self._limits = limits
@@ -191,7 +193,8 @@ class SsfTransmitter:
         await self._streams.note_subject(receiver, asked.stream_id, asked.subject, included=included)
 
     async def _receiver(self, request: Request, scope: str) -> str:
-        return await self._receivers.receiver(request.headers.getlist("authorization"), scope=scope)
+        # Who may manage may read.
+        return await self._machines.caller(request.headers.getlist("authorization"), *dict.fromkeys((scope, MANAGE)))
 
 
 def _stream_id(request: Request) -> str:

@@ -1,15 +1,16 @@
-"""Who may manage streams and fetch events: receivers of the settings by their token, clients by an access token.
+"""Machines that call: known by a token of the settings, or by an access token that a client got for itself.
 
-Answers nothing and knows no stream.
+Answers nothing and knows no endpoint: what a caller may do, its scope or its place in the settings says.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from pydantic import SecretStr
 from watchword.clock import Clock
 from watchword.jose.jwk import KeySet
 from watchword.oauth.challenge import challenge
@@ -19,32 +20,38 @@ from watchword.verify.errors import TokenRejected
 from watchword.verify.policy import Policy
 
 from watchword_server.revocation.own_view import OwnView
-from watchword_server.settings.deliveries import Ssf
 from watchword_server.web.problem import ProblemError
 
-MANAGE: Final = "ssf.manage"
-READ: Final = "ssf.read"
 LONGEST_PRESENTED: Final = 8192
 
 
-class Receivers:
-    """Tells receivers by what they present. ``policy`` judges access tokens, ``view`` says which are cut off."""
+class Machines:
+    """Tells machines by what they present. ``known``: token by name; ``access_tokens``: whether those of clients count, which
+    ``policy`` judges by ``trusted_keys``, and of which ``view`` says whether they are cut off.
+    """
 
     def __init__(
-        self, settings: Ssf, *, policy: Policy, trusted_keys: Callable[[], KeySet], view: OwnView, clock: Clock
+        self,
+        known: Mapping[str, SecretStr],
+        *,
+        access_tokens: bool,
+        policy: Policy,
+        trusted_keys: Callable[[], KeySet],
+        view: OwnView,
+        clock: Clock,
     ) -> None:
         # By digest, so that a look-up tells nothing of how much of a token was right.
-        self._known = {_digest(token.get_secret_value()): name for name, token in settings.receivers.items()}
-        self._access_tokens = settings.access_tokens
+        self._known = {_digest(token.get_secret_value()): name for name, token in known.items()}
+        self._access_tokens = access_tokens
         self._policy = policy
         self._trusted_keys = trusted_keys
         self._view = view
         self._clock = clock
 
-    async def receiver(self, authorization: Sequence[str], *, scope: str) -> str:
-        """The receiver that asks: its name in the settings, or ``client:<client_id>``.
+    async def caller(self, authorization: Sequence[str], *scopes: str) -> str:
+        """The machine that calls: its name in the settings, or ``client:<client_id>``.
 
-        ``scope``: what an access token must hold; ``ssf.manage`` does for ``ssf.read`` too.
+        ``scopes``: of which an access token must hold one.
         Raises: ProblemError 401, 403; StoreUnavailable when the log does not say whether the token was revoked.
         """
         presented = (
@@ -58,21 +65,21 @@ class Receivers:
                 return name
         if not self._access_tokens:
             raise _refused(presented)
-        return await self._by_access_token(presented, scope)
+        return await self._by_access_token(presented, scopes)
 
-    async def _by_access_token(self, presented: str, scope: str) -> str:
+    async def _by_access_token(self, presented: str, scopes: tuple[str, ...]) -> str:
         try:
             token = check_access_token(presented, self._trusted_keys(), self._policy, self._clock.now())
         except TokenRejected as rejected:
             raise _refused(presented) from rejected
-        # One that a client got for itself (RFC 9068 §2.2): no account can hand a stream of everybody's events on by consent.
+        # One that a client got for itself (RFC 9068 §2.2): no account can hand on by consent what concerns everybody.
         own = token.sid is None and token.sub == token.client_id
-        if not own or not {scope, MANAGE} & set(token.scope):
+        if not own or not set(scopes) & set(token.scope):
             raise ProblemError(
                 403,
                 "insufficient_scope",
-                f"This needs a token of the client's own with the scope {scope}.",
-                headers={"WWW-Authenticate": challenge(error=ErrorCode.INSUFFICIENT_SCOPE, scope=(scope,))},
+                f"This needs a token of the client's own with the scope {scopes[0]}.",
+                headers={"WWW-Authenticate": challenge(error=ErrorCode.INSUFFICIENT_SCOPE, scope=scopes[:1])},
             )
         await self._view.catch_up()
         if self._view.kills(token):
@@ -87,7 +94,7 @@ def _digest(token: str) -> bytes:
 def _refused(presented: str) -> ProblemError:
     return ProblemError(
         401,
-        "receiver_unknown",
-        "Streams of events are managed with a token that ssf.* of the server allows.",
+        "caller_unknown",
+        "This needs a token that the settings of the server allow here.",
         headers={"WWW-Authenticate": challenge(error=ErrorCode.INVALID_TOKEN if presented else None)},
     )
