@@ -83,5 +83,9 @@ def test_an_adapter_loads_its_own_framework_and_no_other(adapter):
     assert {name.partition(".")[0] for name in modules} & FRAMEWORKS == NEEDS[adapter]
 
 
+def test_a_verifier_does_not_load_what_only_certificates_need():
+    assert not modules_after("from watchword import Verifier; import watchword.adapters.asgi") & {"cryptography.x509"}
+
+
 def test_the_adapter_for_starlette_does_not_load_fastapi():
     assert not modules_after("import watchword.adapters.starlette") & {"fastapi", "pydantic"}

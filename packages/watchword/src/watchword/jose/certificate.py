@@ -9,17 +9,19 @@ import hashlib
 from binascii import Error as _BinasciiError
 from binascii import a2b_base64
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from watchword.jose import base64url, material
 from watchword.jose.errors import JoseError, Reason
 from watchword.jose.key import thumbprint_of
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 MAX_CERTIFICATE_BYTES: Final = 16_384
 """Octets of one certificate, in whatever form it comes."""
@@ -87,6 +89,8 @@ def read_certificate(der: bytes) -> Certificate:
 
     Raises: JoseError ``malformed`` or ``too_long``; never another exception.
     """
+    from cryptography import x509  # noqa: PLC0415 - half of what an adapter would take to import, and seldom needed
+
     if len(der) > MAX_CERTIFICATE_BYTES:
         raise JoseError(Reason.TOO_LONG, "certificate is too long")
     try:
