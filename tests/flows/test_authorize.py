@@ -8,6 +8,7 @@ from oauth_story import CALLBACK, CHALLENGE, VERIFIER, OAuth, said
 from page_story import CROSS_SITE, Page, Person
 from story import ISSUER, PASSWORD, SAFARI
 from watchword_server.clients.metadata import ClientSettings
+from watchword_server.endpoints.authorize.visit import Visits
 
 API = "https://api.example.test"
 FIRST_PARTY = ClientSettings(first_party=True)
@@ -420,3 +421,17 @@ async def test_a_theme_and_templates_of_the_installation_are_shown(open_server, 
         assert "<p id=ours>Acme &amp; Sons</p>" in answer.text
         assert {"identifier", "ours"} <= Page(answer.text).ids
         assert "--brand: light-dark(#123456, #abcdef);" in (await http.get("/pages/theme.css")).text
+
+
+async def test_a_login_just_before_the_request_is_not_one_for_it_whatever_this_hosts_clock_says(
+    oauth, ada, monkeypatch
+):
+    await oauth.client("own", settings=FIRST_PARTY)
+    await (await ada.goes_to("/authorize", **asking("own"))).logs_in()
+    oauth.server.clock.advance(2)
+    slow = oauth.server.clock.now() - 10
+    monkeypatch.setattr(Visits, "_now", lambda _self: slow)
+    await ada.goes_to("/authorize", **asking("own", prompt="login"))
+    assert ada.sees("sign-in")
+    await ada.fill(password=PASSWORD).press("sign-in")
+    assert "code" in ada.told

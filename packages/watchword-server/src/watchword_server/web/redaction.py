@@ -19,7 +19,7 @@ _NAMES = (
     r"password|passwd|passphrase|secret|token|access_token|refresh_token|id_token|client_secret|client_assertion|assertion"
     r"|code|code_verifier|device_code|user_code|authorization|proxy-authorization|cookie|set-cookie|dpop|master_key"
     r"|api_key|apikey|private_key|credential|credentials|current_password|new_password|password_hash|sealed|salt|mac"
-    r"|sig|signature|otp|totp|state|nonce|session_token"
+    r"|sig|signature|otp|totp|state|nonce|session_token|ticket"
 )
 _SECRET_NAME = re.compile(rf"(?:.*[_\-.])?(?:{_NAMES})s?", re.IGNORECASE)
 _HARMLESS_NAMES = frozenset({"error_code", "status_code", "exit_code", "key_state", "token_type"})

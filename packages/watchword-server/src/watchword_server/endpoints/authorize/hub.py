@@ -98,6 +98,9 @@ class Hub:
             return await self.refuse(visit, checked)
         view = await self.services.sign_ons.find(self.services.sso.read(visit.request.headers))
         if view is not None:
+            if visit.first:
+                # The store's clock told when the login was: by the same clock, one before this request is not of it.
+                visit.ticket = replace(visit.ticket, began=view.read_at)
             await self.services.sign_ons.note_use(view, place=self.services.place_of(visit.request))
         return await self._step(visit, checked, view, consented)
 

@@ -29,6 +29,8 @@ class Visit:
     ticket: Ticket
     language: str
     browser: str
+    first: bool = False
+    """Whether the client has just sent it."""
     cookies: list[str] = field(default_factory=list)
     """``Set-Cookie`` that the answer is to carry."""
 
@@ -53,7 +55,7 @@ class Visits:
     def begin(self, request: Request, parameters: Parameters) -> Visit:
         """The first step: the ticket is made, and the flow cookie where there is none yet."""
         services = self._services
-        now = services.clock.now()
+        now = self._now()
         browser = services.flow.read(request.headers)
         cookies = []
         if browser is None:
@@ -66,7 +68,7 @@ class Visits:
             began=now,
             expires_at=now + LIFETIME,
         )
-        return Visit(request, ticket, self._language(request, ticket), browser, cookies)
+        return Visit(request, ticket, self._language(request, ticket), browser, first=True, cookies=cookies)
 
     def opened(self, request: Request, sealed: str | None) -> Visit:
         """A later step. Raises TicketRefused for a ticket of another browser, and for none."""
