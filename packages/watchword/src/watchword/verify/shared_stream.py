@@ -37,7 +37,7 @@ class SharedStream:
         self._came = False
         self._head = Told(error="the feed was not asked")
         self._opened = threading.Event()
-        self.ended = threading.Event()
+        self.ended: threading.Event = threading.Event()
         threading.Thread(target=self._run, name="watchword-shared-stream", daemon=True).start()
 
     def join(self, sock: socket.socket, asked: Asked) -> bool:
