@@ -8,6 +8,8 @@ from outgoing_peer import answer, peer
 from ssf_story import CAEP, ON, OTHER, POLL, PUSH, SSF, TOKEN, about, create, follow, opened, poll, receiver
 from story import ISSUER, bearer
 from watchword.jose import jws
+from watchword_server.store.records import AuditEvent, Origin
+from watchword_server.tokens.claims import AccessTerms
 
 
 async def test_configuration_tells_where_everything_is_and_only_when_it_is_on(open_server):
@@ -219,6 +221,38 @@ async def test_an_account_cannot_have_everybodys_events_by_its_own_token(open_se
         assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
 
 
+def own_token(server, *, scope, client_id="erp", sub=None):
+    """An access token that a client got for itself."""
+    terms = AccessTerms(
+        sub=sub or client_id, client_id=client_id, scope=scope, rev=0, now=server.clock.now(), audience=f"{ISSUER}/ssf"
+    )
+    return {"Authorization": f"Bearer {server.services.issuer.issue(terms).text}"}
+
+
+async def test_a_client_manages_streams_by_a_token_of_its_own_until_it_is_cut_off(open_server):
+    on = ON | {"WATCHWORD_SSF__ACCESS_TOKENS": "true"}
+    async with open_server(**on) as server, server.browser() as client:
+        manages = own_token(server, scope=("ssf.manage",))
+        made = await client.post("/ssf/streams", json={}, headers=manages)
+        assert (made.status_code, made.json()["aud"]) == (201, "client:erp")
+        which = {"stream_id": made.json()["stream_id"]}
+        reads = own_token(server, scope=("ssf.read",))
+        assert (await client.get("/ssf/streams", params=which, headers=reads)).status_code == 200
+        assert (await client.delete("/ssf/streams", params=which, headers=reads)).status_code == 403
+        for other in ({"client_id": "crm", "scope": ("ssf.manage",)}, {"sub": "ada", "scope": ("ssf.manage",)}):
+            status = (await client.get("/ssf/streams", params=which, headers=own_token(server, **other))).status_code
+            assert status == (404 if "client_id" in other else 403)
+        audit = AuditEvent(event="test", origin=Origin(actor="test"))
+        await server.services.store.cut_off("client", "erp", spares=None, ends_families=True, cause="x", audit=audit)
+        assert (await client.get("/ssf/streams", params=which, headers=manages)).status_code == 401
+
+
+async def test_tokens_of_clients_count_only_where_that_is_set(open_server):
+    async with open_server(**ON) as server, server.browser() as client:
+        headers = own_token(server, scope=("ssf.manage",))
+        assert (await client.get("/ssf/streams", headers=headers)).status_code == 401
+
+
 @pytest.mark.parametrize(
     "delivery",
     [
@@ -329,8 +363,6 @@ async def test_a_push_that_fails_is_tried_again_and_ends_as_a_dead_letter(open_s
 
 
 async def test_what_waits_is_signed_by_the_key_of_the_moment_not_by_one_distrusted_since(open_server):
-    from watchword_server.store.records import Origin
-
     async with open_server(**ON) as server, receiver(server) as client:
         stream = await create(client, delivery={"method": POLL})
         await client.post("/ssf/verify", json={"stream_id": stream["stream_id"]})
