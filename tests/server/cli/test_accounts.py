@@ -162,3 +162,14 @@ def test_a_process_reads_the_password_from_its_standard_input(process: Run) -> N
     made = process("accounts", "create", "ada@example.test", "--password-stdin", "--json", stdin=PASSWORD + "\n")
     assert made.code == 0, made.err
     assert process("accounts", "list").out.count("ada@example.test") == 1
+
+
+def test_what_an_account_tells_of_its_person_is_replaced_and_shown(stocked: Run) -> None:
+    assert stocked("accounts", "profile", "bob@example.test", "--json").json == {"profile": {}}
+    told = '{"name": "Bob", "phone_number": "+43 1 2", "phone_number_verified": true}'
+    kept = stocked("accounts", "profile", "bob@example.test", "--replace", "-", "--json", stdin=told)
+    assert kept.code == 0, kept.err
+    assert kept.json["profile"]["phone_number_verified"] is True
+    assert "Bob" in stocked("accounts", "profile", "bob@example.test").out
+    for wrong in ('{"password": "x"}', "[]", "{", '{"name": 1}'):
+        assert stocked("accounts", "profile", "bob@example.test", "--replace", "-", stdin=wrong).code != 0

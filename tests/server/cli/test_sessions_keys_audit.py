@@ -266,3 +266,10 @@ def test_another_master_key_is_told_by_doctor_and_by_every_command(
     assert refused.code == 1
     assert "master key" in refused.err
     assert "unexpected" not in refused.err
+
+
+def test_keys_of_an_algorithm_that_is_not_offered_or_of_another_purpose_are_not_rotated(stocked: Run) -> None:
+    for arguments in (("--algorithm", "HS256"), ("--purpose", "feed", "--algorithm", "ES256")):
+        refused = stocked("keys", "rotate", *arguments)
+        assert refused.code == 2
+    assert stocked("keys", "rotate", "--algorithm", "ES256", "--at-once").code == 0

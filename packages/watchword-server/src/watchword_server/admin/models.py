@@ -203,6 +203,9 @@ class Rotation(Model):
     """Which key to rotate, and whether before verifiers are sure to know the next one."""
 
     purpose: Literal["access_token", "refresh_mac", "feed"] = "access_token"
+    algorithm: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="Of access_token: the keys of this algorithm. Null: that of access tokens."
+    )
     at_once: bool = False
 
 

@@ -20,7 +20,8 @@ from watchword_server.admin.models import (
     Text,
 )
 from watchword_server.keys.ring import KeyNotAnnounced
-from watchword_server.web.problem import ProblemError
+from watchword_server.web.field_error import FieldError
+from watchword_server.web.problem import ProblemError, invalid
 
 router = APIRouter()
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -38,7 +39,11 @@ async def rotate_keys(admin: Admin, services: Services, rotation: Rotation) -> K
     every verifier to know it, unless `at_once`.
     """
     try:
-        await services.keys.rotate(rotation.purpose, admin.origin, at_once=rotation.at_once)
+        await services.keys.rotate(
+            rotation.purpose, admin.origin, at_once=rotation.at_once, algorithm=rotation.algorithm
+        )
+    except ValueError as unknown:
+        raise invalid([FieldError("algorithm", "not_offered", str(unknown))]) from None
     except KeyNotAnnounced as early:
         seconds = math.ceil(early.wait)
         raise ProblemError(

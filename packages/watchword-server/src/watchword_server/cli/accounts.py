@@ -1,4 +1,4 @@
-"""`watchword accounts`: create, list, show, disable, enable, roles, set-password.
+"""`watchword accounts`: create, list, show, profile, disable, enable, roles, set-password.
 
 Holds no rule about accounts; the account service does. A password is never an argument: arguments are seen by every user
 of the machine and kept by the shell.
@@ -6,14 +6,16 @@ of the machine and kept by the shell.
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from watchword_server import entropy
 from watchword_server.cli.failures import MISUSED, CommandFailed
-from watchword_server.cli.given import CLI, run_with_services
+from watchword_server.cli.given import CLI, read_json_object, run_with_services
 from watchword_server.cli.output import JsonFlag, clean, emit_facts, emit_json, emit_rows, moment
 
 if TYPE_CHECKING:
@@ -174,6 +176,42 @@ def create(
     _print_account(account, json_=False)
     if generate:
         emit_facts({"password": password})
+
+
+@app.command()
+def profile(
+    context: typer.Context,
+    who: Who,
+    replace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Replace it by this JSON object; - reads standard input."),
+    ] = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Show, or replace, what an account tells of its person: the standard claims of OpenID Connect, for /userinfo."""
+    told = None if replace is None else read_json_object(replace, "see reference/oauth")
+
+    async def work(services: Services) -> dict[str, Any]:
+        import msgspec  # noqa: PLC0415 - only commands that need it pay for it
+
+        from watchword_server.accounts.profiles import Profile  # noqa: PLC0415
+
+        account = await find_account(services, who)
+        if told is None:
+            kept: Profile | None = await services.oauth.profiles.read(account.id)
+        else:
+            try:
+                given = msgspec.convert(told, Profile)
+            except msgspec.ValidationError as fault:
+                raise CommandFailed(clean(f"not a profile: {fault}"), "see reference/oauth") from None
+            kept = await services.oauth.profiles.replace(account.id, given, CLI, by_itself=False)
+        return dict(msgspec.to_builtins(kept))
+
+    shown = run_with_services(context, work)
+    if json_:
+        emit_json({"profile": shown})
+        return
+    emit_facts({name: json.dumps(value) if isinstance(value, dict) else value for name, value in shown.items()})
 
 
 @app.command("set-password")

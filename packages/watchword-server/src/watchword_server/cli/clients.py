@@ -6,14 +6,13 @@ Holds no rule about clients; clients/ does. A secret is printed by the command t
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from watchword_server.cli.failures import MISUSED, CommandFailed
-from watchword_server.cli.given import CLI, run_with_services
+from watchword_server.cli.failures import CommandFailed
+from watchword_server.cli.given import CLI, read_json_object, run_with_services
 from watchword_server.cli.output import JsonFlag, clean, emit_facts, emit_json, emit_rows, moment
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="OAuth clients: applications, machines and resource servers.")
 
 ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="Its client_id.")]
-LONGEST_INPUT = 64 * 1024
 Method = Literal["none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]
 
 
@@ -300,19 +298,7 @@ def _flat(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(file: Path | None) -> dict[str, Any]:
-    """A JSON object from a file, or from standard input for ``-``."""
-    if file is None:
-        return {}
-    try:
-        raw = sys.stdin.buffer.read(LONGEST_INPUT) if str(file) == "-" else file.read_bytes()[:LONGEST_INPUT]
-        found = json.loads(raw)
-    except OSError as fault:
-        raise CommandFailed(f"{clean(str(file))} cannot be read: {fault.strerror}", "name a readable file") from None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise CommandFailed(f"{clean(str(file))} is not a JSON object", "see how-to/clients", code=MISUSED)
-    return found
+    return {} if file is None else read_json_object(file, "see how-to/clients")
 
 
 def _unknown(client_id: str) -> CommandFailed:

@@ -6,6 +6,8 @@ Composes nothing: app.py does. Holds the one place where the command line crosse
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from watchword_server.cli.failures import CommandFailed
+from watchword_server.cli.failures import MISUSED, CommandFailed
+from watchword_server.cli.output import clean
 from watchword_server.settings.load import Loaded, load, process_environment
 from watchword_server.settings.tree import Settings
 from watchword_server.store.records import Origin
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST_INPUT = 64 * 1024
+"""Bytes of a file or of standard input."""
 CLI = Origin(actor="cli")
 """Who acts, in the audit log."""
 
@@ -66,6 +71,20 @@ def run_with_services(context: typer.Context, work: Callable[[Services], Awaitab
             return await work(services)
 
     return asyncio.run(opened())
+
+
+def read_json_object(file: Path, mend: str) -> dict[str, Any]:
+    """A JSON object from a file, or from standard input for ``-``; not more than 64 KiB of it. Raises CommandFailed."""
+    try:
+        raw = sys.stdin.buffer.read(LONGEST_INPUT) if str(file) == "-" else file.read_bytes()[:LONGEST_INPUT]
+        found = json.loads(raw)
+    except OSError as fault:
+        raise CommandFailed(f"{clean(str(file))} cannot be read: {fault.strerror}", "name a readable file") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise CommandFailed(f"{clean(str(file))} is not a JSON object", mend, code=MISUSED)
+    return found
 
 
 def require_store(settings: Settings) -> None:

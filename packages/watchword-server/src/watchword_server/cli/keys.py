@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from watchword_server.cli.failures import CommandFailed
+from watchword_server.cli.failures import MISUSED, CommandFailed
 from watchword_server.cli.given import CLI, run_with_services
 from watchword_server.cli.output import JsonFlag, clean, duration, emit_json, emit_rows, moment
 
@@ -70,6 +70,13 @@ def rotate(
             help="Which keys: those that sign access tokens, authenticate refresh tokens, or sign the revocation feed."
         ),
     ] = "access_token",
+    algorithm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ALG",
+            help="Of access_token: the keys of this algorithm, such as RS256 for ID tokens. Default: tokens.algorithm.",
+        ),
+    ] = None,
     at_once: Annotated[
         bool, typer.Option("--at-once", help="Even if verifiers may not know the next key yet.")
     ] = False,
@@ -81,7 +88,9 @@ def rotate(
         from watchword_server.keys.ring import KeyNotAnnounced  # noqa: PLC0415
 
         try:
-            await services.keys.rotate(purpose, CLI, at_once=at_once)
+            await services.keys.rotate(purpose, CLI, at_once=at_once, algorithm=algorithm)
+        except ValueError as unknown:
+            raise CommandFailed(clean(str(unknown)), "see oauth.id_token_algorithms", code=MISUSED) from None
         except KeyNotAnnounced as early:
             raise CommandFailed(str(early), f"wait {duration(early.wait)}, or use --at-once") from None
         return await services.store.keys()

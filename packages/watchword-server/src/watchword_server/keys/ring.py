@@ -176,9 +176,12 @@ class KeyRing:
         """Activate the next key now, by command; of access tokens that of `algorithm`, None: the one they are signed with.
         Returns the `kid` that is active then.
 
-        Raises KeyNotAnnounced when it was announced less than `announce_before` ago, unless `at_once`.
+        Raises KeyNotAnnounced when it was announced less than `announce_before` ago, unless `at_once`; ValueError for an
+        algorithm that is not offered, or of another purpose.
         """
         await self.tend()
+        if algorithm is not None and purpose != "access_token":
+            raise ValueError("only keys of access tokens have several algorithms")
         chosen = self._algorithms[purpose] if algorithm is None else self._key_name(algorithm)
         following = [key for key in of_purpose(self._rows, purpose, chosen) if key.state == "next"]
         if not following:
