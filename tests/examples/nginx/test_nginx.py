@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from watchword.clock import system_clock
 from watchword.edge import Checker, InsideTokens, serve
 from watchword.jose import Key, KeySet
 from watchword.signedurl import MemorySingleUse, SignedUrls
-from watchword.testing import FakeIssuer
+from watchword.signedurl.cdn import NginxSecureLink
+from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.check import check_access_token
 from watchword.verify.policy import Policy
 
@@ -267,3 +269,48 @@ async def test_njs_verifies_the_same_form_without_any_process(edge):
     bound = edge.signed("/njs/media/1/index.m3u8", prefix="/njs/media/1/", session=edge.token())
     assert (await edge.ask(bound)).status == 403
     assert (await edge.ask(prefix, host="evil.example")).status == 403
+
+
+VECTORS = json.loads((ROOT / "tests/vectors/signed-urls/version-1.json").read_text())
+UNKNOWN_TO_NJS = {"e1"}
+KNOWN_TO_NJS = {"prefix", "query", "nbf"}
+
+
+def test_njs_agrees_with_the_published_vectors_or_refuses_more(tmp_path):
+    """Run by Node, whose language njs is a part of; what nginx itself does is above."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("NO NODE: the script is run by nginx alone")
+    keys = {jwk["kid"]: jwk["k"] for jwk in VECTORS["keys"] if jwk["kty"] == "oct"}
+    cases = [
+        {"target": one["request"]["target"], "method": one["request"]["method"], "name": one["name"]}
+        for one in [*VECTORS["good"], *(bad for bad in VECTORS["bad"] if "host" not in bad["request"])]
+    ]
+    source = (
+        (ROOT / "examples/nginx/watchword.js")
+        .read_text()
+        .replace('const crypto = require("crypto");', 'import crypto from "crypto";')
+    )
+    (tmp_path / "watchword.mjs").write_text(source)
+    (tmp_path / "run.mjs").write_text(
+        'import watchword from "./watchword.mjs"; import fs from "fs"; const g = JSON.parse(fs.readFileSync(0));'
+        "console.log(JSON.stringify(g.cases.map((c) => watchword.verify(c.target, c.method, g.origin, g.keys, g.now))));"
+    )
+    given = json.dumps({"cases": cases, "origin": VECTORS["origin"], "keys": keys, "now": VECTORS["now"]})
+    done = subprocess.run([node, str(tmp_path / "run.mjs")], input=given, capture_output=True, text=True, check=True)
+    found = dict(zip([case["name"] for case in cases], json.loads(done.stdout), strict=True))
+    for one in VECTORS["good"]:
+        listed = isinstance(one["caveats"].get("query"), list)
+        understood = one["kid"] not in UNKNOWN_TO_NJS and set(one["caveats"]) <= KNOWN_TO_NJS and not listed
+        assert found[one["name"]] is understood, one["name"]
+    for one in VECTORS["bad"]:
+        assert found.get(one["name"], False) is False, one["name"]
+
+
+async def test_secure_link_is_made_as_nginx_reads_it(edge):
+    signer = NginxSecureLink("for-measuring-only")
+    target = signer.sign(f"{edge.origin}/secure_link/1/film.mp4", 60)[len(edge.origin) :]
+    assert (await edge.ask(target)).body == FILM
+    assert (await edge.ask(target.replace("/1/", "/2/"))).status == 403
+    expired = NginxSecureLink("for-measuring-only", FakeClock(system_clock.now() - 600))
+    assert (await edge.ask(expired.sign(f"{edge.origin}/secure_link/1/film.mp4", 60)[len(edge.origin) :])).status == 410

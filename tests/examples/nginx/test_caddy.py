@@ -1,0 +1,103 @@
+"""Debian's Caddy, really started, asking the checker by forward-auth."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from watchword.clock import system_clock
+from watchword.edge import Checker, Told, serve
+from watchword.jose import Key
+from watchword.signedurl import MemorySingleUse, SignedUrls
+from watchword.testing import FakeIssuer
+
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = ROOT / "examples/nginx/Caddyfile.template"
+pytestmark = pytest.mark.skipif(shutil.which("caddy") is None, reason="NO CADDY: apt-get install caddy")
+
+
+class Caddy:
+    def __init__(self, port, urls, issuer):
+        self.port, self.urls, self.issuer = port, urls, issuer
+
+    def signed(self, path, **bindings):
+        return self.urls.sign(path, 60, **bindings)[len(self.urls.origin) :]
+
+    async def ask(self, target, method="GET", **headers):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        lines = [f"{method} {target} HTTP/1.1", f"Host: localhost:{self.port}", "Connection: close"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        return int(answer.split()[1])
+
+
+@asynccontextmanager
+async def started(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    issuer = FakeIssuer(clock=system_clock)
+    urls = SignedUrls(
+        Key.generate("HS256", kid="k1"),
+        origin=f"http://localhost:{port}",
+        cut_offs=issuer.view,
+        single_use=MemorySingleUse(),
+    )
+    async with serve(Checker(issuer.verifier(), urls), "127.0.0.1:0", Told.FORWARDED) as where:
+        text = TEMPLATE.read_text().replace("@PORT@", str(port)).replace("@EDGE@", where)
+        (tmp_path / "Caddyfile").write_text(text.replace("@ROOT@", str(ROOT / "examples/demonstration")))
+        process = subprocess.Popen(
+            ["caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"],
+            stderr=subprocess.DEVNULL,
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        )
+        try:
+            while process.poll() is None:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    await asyncio.sleep(0.02)
+            assert process.poll() is None
+            yield Caddy(port, urls, issuer)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+async def test_what_is_signed_is_served_and_nothing_else(tmp_path):
+    async with started(tmp_path) as caddy:
+        film = caddy.signed("/media/1/film.mp4")
+        assert await caddy.ask(film) == 200
+        assert await caddy.ask(film, "HEAD") == 200
+        assert await caddy.ask(film, Range="bytes=0-9") == 206
+        for changed in (
+            film + "&x=1",
+            film.replace("film", "f%69lm"),
+            film.replace("/media/", "/x/../media/"),
+            "/media/1/film.mp4",
+        ):
+            assert await caddy.ask(changed) == 403
+        # What a client says of the request is overwritten by what Caddy says.
+        assert await caddy.ask("/media/1/film.mp4", X_Forwarded_Uri=film, X_Forwarded_Method="GET") == 403
+        elsewhere = caddy.signed("/media/1/film.mp4", clients=["192.0.2.1"])
+        assert await caddy.ask(elsewhere, X_Forwarded_For="192.0.2.1") == 403
+        assert await caddy.ask(caddy.signed("/media/1/film.mp4", clients=["127.0.0.1"])) == 200
+
+
+async def test_a_signed_prefix_opens_its_segments_until_the_session_ends(tmp_path):
+    async with started(tmp_path) as caddy:
+        token = caddy.issuer.verifier().verify_now(caddy.issuer.token("ada"))
+        playlist = caddy.signed("/media/1/index.m3u8", prefix="/media/1/", session=token)
+        assert await caddy.ask(playlist.replace("index.m3u8", "0.m4s")) == 200
+        for escape in ("../2/film.mp4", "..%2f2/film.mp4", "%2e%2e/2/film.mp4"):
+            assert await caddy.ask(playlist.replace("index.m3u8", escape)) == 403
+        caddy.issuer.cut_off("session", "session-ada")
+        assert await caddy.ask(playlist.replace("index.m3u8", "1.m4s")) == 403
