@@ -168,9 +168,13 @@ async def test_of_many_that_bring_one_proof_at_once_one_comes_in(api, issuer, ke
         assert sorted(answer.status for answer in answers) == [200, *[401] * 7]
 
 
-async def test_behind_a_proxy_the_origin_of_the_clients_counts(api, issuer, key):
+async def test_behind_a_proxy_what_the_clients_call_it_counts(api, issuer, key):
     token = bound(issuer, key)
-    async with api(dpop=Dpop(origin="https://public.example")) as service:
+    async with api(dpop=Dpop(public_url="https://public.example/api/")) as service:
+        there = key.proof("GET", "https://public.example/api/profile", token)
+        assert (await show(service, token, there)).status == 200
+        assert (await show(service, token, key.proof("GET", "https://public.example/profile", token))).status == 401
+    async with api(dpop=Dpop(public_url="https://public.example")) as service:
         assert (await show(service, token, key.proof("GET", "https://public.example/profile", token))).status == 200
         assert (await show(service, token, key.proof("GET", URL, token))).status == 401
 
@@ -192,9 +196,10 @@ def test_settings_that_cannot_be_are_refused():
         {"algorithms": []},
         {"max_age": 0},
         {"leeway": -1},
-        {"origin": "https://api.example/path"},
-        {"origin": "api.example"},
-        {"origin": "https://user@api.example"},
+        {"public_url": "https://api.example/path?query"},
+        {"public_url": "https://api.example/#"},
+        {"public_url": "api.example"},
+        {"public_url": "https://user@api.example"},
     ):
         with pytest.raises(ValueError):
             Dpop(**options)

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NoReturn
-from urllib.parse import urlsplit
 
 from watchword.clock import Clock, EpochSeconds, system_clock
 from watchword.jose.algorithms import ASYMMETRIC
@@ -60,8 +59,9 @@ class Dpop:
 
     ``replay`` remembers used proofs: by default each process its own, which where several serve the same resource
     lets a proof pass once in each; a `SharedReplayMemory` closes that. ``nonces``, if set, are asked for in every
-    proof. ``max_age`` and ``leeway`` are in seconds. ``origin`` (``https://api.example``) is put in the place of the
-    request's own where a proxy in front has another name or ends TLS. ``announced``: challenges offer DPoP also to
+    proof. ``max_age`` and ``leeway`` are in seconds. ``public_url`` (``https://api.example``, or
+    with the path that a proxy takes away) is put in the place of the request's own scheme and host where a proxy in front
+    has another name or ends TLS. ``announced``: challenges offer DPoP also to
     those who did not use it.
 
     Raises: ValueError for what cannot be.
@@ -72,7 +72,7 @@ class Dpop:
     algorithms: Collection[str] = DPOP_ALGORITHMS
     max_age: float = DEFAULT_MAX_AGE_SECONDS
     leeway: float = DEFAULT_LEEWAY_SECONDS
-    origin: str | None = None
+    public_url: str | None = None
     announced: bool = True
 
     def __post_init__(self) -> None:
@@ -82,10 +82,10 @@ class Dpop:
         object.__setattr__(self, "algorithms", algorithms)
         if not 0 < self.max_age <= _MAX_SECONDS or not 0 <= self.leeway <= _MAX_SECONDS:
             raise ValueError(f"max_age and leeway must be between 0 and {_MAX_SECONDS:.0f} s")
-        if self.origin is not None:
-            parts = urlsplit(self.origin)
-            if normalised_target(self.origin) is None or parts.path not in {"", "/"} or parts.query or parts.fragment:
-                raise ValueError("origin must be scheme, host and port alone, such as https://api.example")
+        if self.public_url is not None and (
+            normalised_target(self.public_url) is None or "?" in self.public_url or "#" in self.public_url
+        ):
+            raise ValueError("public_url must be a URL without query and fragment, such as https://api.example")
 
 
 class FirstUseDue(ReplayMemoryUnavailable):
@@ -104,13 +104,13 @@ class FirstUseDue(ReplayMemoryUnavailable):
 class PossessionRules:
     """What one verifier asks of requests that bring tokens. ``required``: only bound tokens are accepted."""
 
-    __slots__ = ("_origin", "dpop", "required")
+    __slots__ = ("_public_url", "dpop", "required")
 
     def __init__(self, dpop: Dpop | None, *, required: bool, clock: Clock = system_clock) -> None:
         self.dpop: Dpop = Dpop(LocalReplayMemory(clock=clock), announced=required) if dpop is None else dpop
         self.required: bool = required
-        origin = None if self.dpop.origin is None else normalised_target(self.dpop.origin)
-        self._origin = None if origin is None else origin[:-1]
+        url = None if self.dpop.public_url is None else normalised_target(self.dpop.public_url)
+        self._public_url = None if url is None else url.rstrip("/")
 
     def check(self, raw: str, token: AccessToken, possession: Possession | None, now: EpochSeconds) -> DpopProof | None:
         """Check that whoever sent a verified token is the one it was issued to.
@@ -184,11 +184,11 @@ class PossessionRules:
         raise rejected from None
 
     def _url(self, url: str) -> str:
-        if self._origin is None:
+        if self._public_url is None:
             return url
         _, _, rest = url.partition("://")
         _, slash, path = rest.partition("/")
-        return f"{self._origin}{slash}{path}"
+        return f"{self._public_url}{slash}{path}"
 
 
 def proven_by(token: AccessToken, possession: Possession | None) -> Possession:
