@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from watchword.adapters.asgi import BearerMiddleware, accepted_subprotocol, token_of
+from watchword.adapters.asgi import BearerMiddleware, accepted_subprotocol, presented_by, token_of
+from watchword.adapters.gate import Presented
 
 from .conftest import BARE, MALFORMED
 from .stages.callers import AsgiCaller
@@ -154,3 +155,13 @@ async def test_a_gate_made_of_an_iterator_still_guards_the_second_request(issuer
     service = AsgiCaller(BearerMiddleware(show, issuer.verifier(), **{asked: (name for name in ["admin"])}))
     for _ in range(3):
         assert (await service.ask("/", f"Bearer {issuer.token()}")).status == 403
+
+
+async def test_what_a_request_presents_is_shown_to_nobody(issuer, caplog):
+    token = issuer.token()
+    headers = [(b"authorization", f"Bearer {token}".encode()), (b"dpop", token.encode()), (b"host", b"api.test")]
+    presented = presented_by({"type": "http", "path": "/", "headers": headers})
+    admitted = await BearerMiddleware(show, issuer.verifier()).gate.admit(Presented([f"Bearer {token}"]))
+    for shown in (repr(presented), repr(admitted), str(presented), caplog.text):
+        assert not any(part in shown for part in token.split("."))
+    assert repr(presented) == "Presented(1 credentials, 1 proofs)"

@@ -31,8 +31,7 @@ class AnyVerifier(Protocol):
     def verify(self) -> Callable[..., Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(msgspec.Struct, frozen=True, gc=False):
     """What a request brings that may be a credential, or a proof of one: values as they came, nothing looked at.
 
     ``authorization`` are all values of that header; ``protocols`` those of ``Sec-WebSocket-Protocol``, for WebSockets
@@ -46,6 +45,9 @@ class Presented:
     method: str = ""
     url: str = ""
     certificate: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Presented({len(self.authorization)} credentials, {len(self.dpop)} proofs)"  # which are secrets
 
 
 @dataclass(frozen=True, slots=True)
