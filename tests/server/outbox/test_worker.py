@@ -204,6 +204,7 @@ async def test_a_store_that_was_away_when_the_outcome_was_told_lets_it_come_agai
 
 async def test_a_worker_runs_until_it_is_cancelled_and_sees_what_is_enqueued(store, working):
     courier = Courier(Delivered())
+    await store.enqueue([NewDelivery(kind="x", destination="x", payload=b"", dedupe="held", held=True)])
     worker = working(courier)
     running = asyncio.create_task(worker.run())
     await store.enqueue([mail(1)])
@@ -214,3 +215,5 @@ async def test_a_worker_runs_until_it_is_cancelled_and_sees_what_is_enqueued(sto
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert running.cancelled()
+    counted = worker._metrics.exposition().decode()
+    assert 'watchword_outbox{state="held"} 1.0' in counted

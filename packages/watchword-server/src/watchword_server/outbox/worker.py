@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from watchword_server.store.delivery_records import Delivery
 from watchword_server.store.port import StoreUnavailable
 from watchword_server.web.metrics import Metrics
 
+COUNT_EVERY: Final = 15.0
+"""Seconds between counts of the outbox for metrics."""
 LOOK_EVERY: Final = 1.0
 """Seconds between looks at an outbox in which nothing is due: how late another process's deliveries may be seen."""
 AWAY: Final = 1.0
@@ -70,6 +73,7 @@ class OutboxWorker:
         self._under_way: set[asyncio.Task[None]] = set()
         self._busy: Counter[str] = Counter()
         self._resting: dict[str, float] = {}
+        self._counted_at = -math.inf
 
     def stir(self) -> None:
         """Say that something was enqueued."""
@@ -82,6 +86,7 @@ class OutboxWorker:
                 self._stirred.clear()
                 try:
                     await self.turn()
+                    await self._count()
                     wait = await self._until_due()
                 except StoreUnavailable as error:
                     _log.warning("outbox not read", extra={"error": str(error)})
@@ -183,6 +188,16 @@ class OutboxWorker:
 
     def _rest_for(self, destination: str, seconds: float) -> None:
         self._resting[destination] = self._clock.monotonic() + seconds
+
+    async def _count(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._counted_at < COUNT_EVERY:
+            return
+        self._counted_at = now
+        figures = await self._outbox.outbox_figures()
+        for state, count in (("waiting", figures.waiting), ("held", figures.held), ("dead", figures.dead)):
+            self._metrics.outbox.labels(state).set(count)
+        self._metrics.outbox_age.set(figures.oldest_waiting)
 
     async def _until_due(self) -> float:
         if len(self._under_way) >= self._pace.concurrency:

@@ -103,6 +103,19 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.outbox = Gauge(
+            "watchword_outbox",
+            "Deliveries on record by state (waiting, held for receivers that fetch, dead), as last counted.",
+            ["state"],
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
+        self.outbox_age = Gauge(
+            "watchword_outbox_oldest_waiting_seconds",
+            "Age of the oldest waiting delivery, as last counted.",
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
         self.log_followed = Counter(
             "watchword_log_followed",
             "Entries of the revocation log that this process turned into deliveries.",
