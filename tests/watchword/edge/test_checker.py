@@ -13,6 +13,8 @@ from watchword.jose import Key, KeySet
 from watchword.signedurl import MemorySingleUse, SignedUrls
 from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.check import check_access_token
+from watchword.verify.credentials import ClientSecret
+from watchword.verify.introspection import Introspection
 from watchword.verify.policy import Policy
 
 ORIGIN = "https://media.example.com"
@@ -216,3 +218,21 @@ async def test_a_socket_in_the_file_system_is_for_owner_and_group_and_taken_over
         async with serve(checker, f"unix:{path}"):
             pass
     assert path.read_text() == "mine"
+
+
+async def test_a_phantom_token_is_opaque_outside_and_a_jwt_inside(issuer, inside, clock):
+    secret = Introspection(ClientSecret("edge", "secret"))
+    async with issuer.verifier(introspection=secret) as verifier:
+        checker = Checker(verifier, inside=inside)
+        question = asking("/inside", token=issuer.opaque_token("grace", scope="reports:read"))
+        # Nothing is known of it yet: the first question is waited for, the next are not.
+        assert checker.answer_now(question) is None
+        answer = await checker.answer(question)
+        raw = told(answer, "X-Watchword-Token").removeprefix("Bearer ")
+        token = check_access_token(
+            raw, KeySet.from_json(inside.jwks), Policy("https://edge.test", "inside"), clock.now()
+        )
+        assert (token.sub, token.scope) == ("grace", {"reports:read"})
+        assert checker.answer_now(question).status == 200
+        issuer.cut_off("session", "session-grace")
+        assert checker.answer_now(question).status == 401

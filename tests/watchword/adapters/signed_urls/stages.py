@@ -132,7 +132,20 @@ def django_asgi(urls):
     return AsgiCaller(ASGIHandler(), around)
 
 
-STAGES = [asgi, starlette, fastapi, wsgi, wsgi_untold, flask, django, django_asgi]
+def aiohttp(urls):
+    from aiohttp import web
+    from watchword.adapters.signed_urls.aiohttp import signed, signed_url_of
+
+    @signed(urls)
+    async def media(request):
+        return web.json_response(told(signed_url_of(request)))
+
+    app = web.Application()
+    app.router.add_route("*", "/media/{path:.*}", media)
+    return AiohttpCaller(app)
+
+
+STAGES = [aiohttp, asgi, starlette, fastapi, wsgi, wsgi_untold, flask, django, django_asgi]
 
 
 class Answer(msgspec.Struct):
@@ -230,3 +243,29 @@ class WsgiCaller:
             if hasattr(answered, "close"):
                 answered.close()
         return Answer(sent["status"], sent["headers"], body)
+
+
+class AiohttpCaller:
+    """Requests are put together as aiohttp's parser does it, and handled by the application."""
+
+    def __init__(self, app):
+        self.app = app
+        app.freeze()
+
+    async def __call__(self, method, target, *, host=HOST, client="192.0.2.7", headers=()):
+        from aiohttp import web
+        from aiohttp.test_utils import make_mocked_request
+        from multidict import CIMultiDict
+
+        given = CIMultiDict([("Host", host), *headers])
+        request = make_mocked_request(method, target, given, app=self.app).clone(remote=client)
+        match = await self.app.router.resolve(request)
+        match.add_app(self.app)
+        match.freeze()
+        request._match_info = match
+        try:
+            answer = await match.handler(request)
+        except web.HTTPException as error:
+            answer = error
+        body = answer.body if isinstance(answer.body, bytes) else b""
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
