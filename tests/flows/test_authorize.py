@@ -7,7 +7,7 @@ import pytest
 from oauth_story import CALLBACK, CHALLENGE, VERIFIER, OAuth, said
 from page_story import CROSS_SITE, Page, Person
 from story import ISSUER, PASSWORD, SAFARI
-from watchword_server.clients.metadata import ClientSettings
+from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.endpoints.authorize.visit import Visits
 
 API = "https://api.example.test"
@@ -435,3 +435,32 @@ async def test_a_login_just_before_the_request_is_not_one_for_it_whatever_this_h
     assert ada.sees("sign-in")
     await ada.fill(password=PASSWORD).press("sign-in")
     assert "code" in ada.told
+
+
+@pytest.mark.parametrize(
+    ("source", "client_id", "publisher"),
+    [("dynamic", "d-1", None), ("metadata_document", "https://tool.example.test/client.json", "tool.example.test")],
+)
+async def test_clients_that_nobody_here_has_looked_at_are_said_to_be_so(oauth, ada, source, client_id, publisher):
+    client = Client(
+        client_id=client_id,
+        source=source,
+        metadata=ClientMetadata(
+            redirect_uris=(CALLBACK,),
+            client_name="Your Bank",
+            token_endpoint_auth_method="none",
+            scope="openid profile",
+        ),
+    )
+
+    class Found:
+        async def find(self, wanted: str) -> Client | None:
+            return client if wanted == client_id else None
+
+    directory = oauth.server.services.oauth.clients
+    directory._sources = (Found(), *directory._sources)
+    await (await ada.goes_to("/authorize", **asking(client_id))).logs_in()
+    assert ada.sees("unverified", "redirect-host")
+    assert "nobody has checked its name" in ada.page.said
+    assert ("publisher" in ada.page.ids) == (publisher is not None)
+    assert publisher is None or publisher in ada.page.said

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -106,6 +107,8 @@ class Showing:
             scopes=scopes,
             all_new=consent.new == shown,
             resources=[self._services.entitlements.resource_name(one) for one in consent.resource],
+            # Of a client that is a document on the web, the host of the document is all that is known for sure.
+            publisher=urlsplit(client.client_id).hostname if client.source == "metadata_document" else None,
             host=shown_host(request.destination.redirect_uri),
             policy_uri=_link(client.metadata.policy_uri),
             tos_uri=_link(client.metadata.tos_uri),
