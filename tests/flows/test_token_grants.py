@@ -217,3 +217,25 @@ async def test_redirect_uri_may_be_left_out_where_the_request_had_none(oauth):
     for given in (None, CALLBACK):
         code = await oauth.code(app, ada, redirect_uri=None)
         assert (await oauth.exchange(app, code, redirect_uri=given)).status_code == 200
+
+
+async def test_what_is_taken_from_a_clients_registration_is_taken_from_its_next_tokens(oauth):
+    from oauth_story import ORIGIN
+    from watchword_server.clients.registration import read_metadata
+
+    app = await oauth.client(scope="openid read write")
+    body = await oauth.tokens(app, await oauth.account(), scope=("openid", "read", "write"), resource=(API, ISSUER))
+    administration = oauth.server.services.oauth.administration
+    poorer = {"redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"],
+              "scope": "openid read", "id_token_signed_response_alg": "ES256"}  # fmt: skip
+    changed = await administration.change(
+        "app", read_metadata(poorer), ClientSettings(audiences=("https://elsewhere.example.test",)), ORIGIN
+    )
+    assert changed is not None
+    fresh = await oauth.token(app, "refresh_token", refresh_token=body["refresh_token"])
+    assert fresh.json()["scope"].split() == ["openid", "read"]
+    assert said(fresh.json()["access_token"])["aud"] == ISSUER
+    refused(
+        await oauth.token(app, "refresh_token", refresh_token=fresh.json()["refresh_token"], resource=API),
+        "invalid_target",
+    )

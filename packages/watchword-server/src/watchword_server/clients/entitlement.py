@@ -38,6 +38,11 @@ class TokenForm:
     """Seconds; None: the installation's."""
 
 
+def came_by_itself(client: Client) -> bool:
+    """Whether nobody here registered it."""
+    return client.source in {"dynamic", "metadata_document"}
+
+
 def longest_lifetime(settings: Settings) -> int:
     """Seconds that any access token may live by these settings: cut-offs are kept for so long. A client on record that
     asks for more gets this.
@@ -64,7 +69,7 @@ class Entitlements:
         """Every scope there is."""
         self._known = frozenset(self.scopes)
         own = settings.self_registration.scopes
-        self.self_registered: frozenset[str] = frozenset(
+        self.self_registered: frozenset[str] = self._known.intersection(
             (*STANDARD_SCOPES, *settings.scopes, *of_resources) if own is None else own
         )
         """What a client that comes by itself may ask for: no scope that only a role of this server's own brings."""
@@ -81,20 +86,24 @@ class Entitlements:
     def allowed_scope(self, client: Client) -> tuple[str, ...]:
         """All that this client may ask for."""
         said = client.metadata.scope
+        if came_by_itself(client):
+            # Agents know by the metadata of a resource alone what to ask for, and their documents seldom name scopes.
+            wanted = self.scopes if said is None else tuple(said.split(" "))
+            return tuple(scope for scope in wanted if scope in self.self_registered)
         wanted = self._oauth.default_scopes if said is None else tuple(said.split(" "))
-        known = self._known
-        if client.source in {"dynamic", "metadata_document"}:
-            known &= self.self_registered
-        return tuple(scope for scope in wanted if scope in known)
+        return tuple(scope for scope in wanted if scope in self._known)
 
     def scope(self, client: Client, asked: str | None, resources: Sequence[str] = ()) -> tuple[str, ...]:
         """The scope of a request, in the order asked; without one, nothing (the caller has its own default).
 
-        Raises OAuthError ``invalid_scope`` for a scope that is unknown, not this client's, or of none of the resources.
+        Raises OAuthError ``invalid_scope`` for a scope that is unknown, not this client's, or of none of the resources;
+        for a client that came by itself only if nothing is left without these.
         """
         if asked is None:
             return ()
         tokens = parse_scope(asked)
+        if came_by_itself(client):
+            return self._part(client, tokens, resources)
         # RFC 6749 §3.3 lets a server ignore what a client may not have. To say so is kinder, and nothing is granted by
         # mistake.
         if not set(tokens) <= set(self.allowed_scope(client)):
@@ -102,6 +111,15 @@ class Entitlements:
         if self.meaningful(tokens, resources) != tokens:
             raise OAuthError(ErrorCode.INVALID_SCOPE, "a scope means nothing at the resources named")
         return tokens
+
+    def _part(self, client: Client, asked: tuple[str, ...], resources: Sequence[str]) -> tuple[str, ...]:
+        # RFC 6749 §3.3: the server MAY partially ignore the scope requested. Agents ask for all that `scopes_supported`
+        # lists when the resource does not say what it needs.
+        allowed = frozenset(self.allowed_scope(client))
+        part = self.meaningful(tuple(one for one in asked if one in allowed), resources)
+        if not part:
+            raise OAuthError(ErrorCode.INVALID_SCOPE, "no scope is known that this client may ask for")
+        return part
 
     def meaningful(self, scope: tuple[str, ...], resources: Sequence[str]) -> tuple[str, ...]:
         """The part of a scope that means something at these resources; all of it where none of them says."""
@@ -126,11 +144,12 @@ class Entitlements:
                 raise OAuthError(
                     ErrorCode.INVALID_TARGET, "a resource is an absolute URI without fragment (RFC 8707)"
                 ) from None
-            if not self._is_for(client, resource):
+            if not self.may_target(client, resource):
                 raise OAuthError(ErrorCode.INVALID_TARGET, "a resource is unknown, or not for this client")
         return unique
 
-    def _is_for(self, client: Client, resource: str) -> bool:
+    def may_target(self, client: Client, resource: str) -> bool:
+        """Whether a resource is known here, and for this client."""
         if resource not in self._resources and resource not in self._own:
             return False
         audiences = client.settings.audiences

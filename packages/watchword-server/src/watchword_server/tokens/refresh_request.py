@@ -33,6 +33,10 @@ class RefreshRequest(Record, frozen=True):
     """A part of the granted scope (RFC 6749 §6); None: all of it."""
     resource: tuple[str, ...] | None = None
     """A part of the granted resources (RFC 8707 §2.2); None: all of them."""
+    may_scope: Callable[[str], bool] | None = None
+    """Whether the client may still have a scope that it was granted; None: all of them."""
+    may_resource: Callable[[str], bool] | None = None
+    """The same of a resource."""
     form_for: Callable[[tuple[str, ...]], TokenForm] | None = None
     """How access tokens for these resources are made; None: as signed tokens of the usual lifetime."""
     confirmation: Mapping[str, str] | None = None

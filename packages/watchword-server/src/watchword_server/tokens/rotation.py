@@ -207,12 +207,16 @@ class Rotation:
         claims = self._issuer.claims
         if request.resource is not None and not claims.may_target(family.resource, family.scope, request.resource):
             return Refused(reason=Reason.RESOURCE_EXCEEDED, view=view)
+        scope = _still(request.scope, family.scope, request.may_scope)
+        resource = _still(request.resource, family.resource, request.may_resource)
+        if resource == () and family.resource:
+            return Refused(reason=Reason.RESOURCE_EXCEEDED, view=view)
         # Signed before anything is written: a signer that fails must not leave a family moved on and nobody told.
-        targets = family.resource if request.resource is None else request.resource
+        targets = family.resource if resource is None else resource
         terms = claims.terms_of_refresh(
             view,
-            scope=request.scope,
-            resource=request.resource,
+            scope=scope,
+            resource=resource,
             confirmation=request.confirmation,
             form=None if request.form_for is None else request.form_for(targets),
         )
@@ -292,6 +296,17 @@ class Rotation:
             await self._mac_keys.look_again()
             secret = self._mac_keys.mac_secret(key_id)
         return secret
+
+
+def _still(
+    asked: tuple[str, ...] | None, granted: tuple[str, ...], may: Callable[[str], bool] | None
+) -> tuple[str, ...] | None:
+    """The part of what is asked for that the client may still have; None: all that was granted. What was taken from a
+    client's registration is taken from the tokens of its next refresh, too.
+    """
+    wanted = granted if asked is None else asked
+    kept = wanted if may is None else tuple(one for one in wanted if may(one))
+    return None if kept == granted else kept
 
 
 def _granted(

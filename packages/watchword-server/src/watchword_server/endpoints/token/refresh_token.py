@@ -48,6 +48,8 @@ async def refresh_token(request: GrantRequest, services: TokenServices) -> Grant
             resource=resource,
             confirmation=holder.confirmation,
             rules=_rules(request, services.rules),
+            may_scope=frozenset(services.entitlements.allowed_scope(client)).__contains__,
+            may_resource=lambda one: services.entitlements.may_target(client, one),
             form_for=lambda resources: services.entitlements.token_form(client, resources),
         )
     )
