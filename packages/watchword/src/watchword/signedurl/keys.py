@@ -43,10 +43,11 @@ class KeyTable:
 
     def __init__(self, keys: Iterable[Key], of: KeySet | None = None) -> None:
         """Make keys ready. Raises: ValueError for none, a kid that cannot stand in a URL or stands twice, a wrong type."""
-        self.of = of
+        self.of: KeySet | None = of
         """The set they were made from, to be compared by identity."""
         self.checks: dict[str, Check] = {}
-        self.kid = ""
+        self.kid: str = ""
+        """Name of the key that signs; empty if none does."""
         self.signing: Callable[[bytes], str] | None = None
         self.jwt: Signer | None = None
         """What signs the JWT of players."""
