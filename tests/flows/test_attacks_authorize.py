@@ -417,3 +417,21 @@ async def test_the_cookies_are_such_as_only_this_host_can_set_and_no_script_can_
             for attribute in ("Path=/", "HttpOnly", "SameSite=Lax", "Secure"):
                 assert f"; {attribute}" in given
             assert "Domain" not in given
+
+
+async def test_a_sign_on_that_ends_between_reading_it_and_the_code_gives_no_code(oauth, ada, monkeypatch):
+    await oauth.client("own", settings=FIRST_PARTY)
+    await (await ada.goes_to("/authorize", **asking("own"))).logs_in()
+    add = oauth.store.add_code
+
+    async def too_late(new):
+        await oauth.store.end_sign_on(
+            new.sign_on, account_id=None, reason="test", audit=AuditEvent(event="sign_on.ended", origin=ORIGIN)
+        )
+        return await add(new)
+
+    monkeypatch.setattr(oauth.store, "add_code", too_late)
+    await ada.goes_to("/authorize", **asking("own"))
+    assert ada.sees("sign-in")
+    await ada.goes_to("/authorize", **asking("own", prompt="none"))
+    assert ada.told["error"] == "login_required"

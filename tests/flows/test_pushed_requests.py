@@ -1,5 +1,6 @@
 """Pushed authorization requests (RFC 9126): what is pushed is what counts, once, for its own client."""
 
+import asyncio
 import json
 
 import pytest
@@ -161,3 +162,12 @@ async def test_a_proof_at_the_push_binds_the_code_to_its_key(oauth, ada):
     assert (await oauth.http.post("/token", data=form, headers=own.basic | prover.headers())).status_code == 200
     used = await push(oauth, own, {"DPoP": prover.proof(f"{ISSUER}/token")})
     assert used.json()["error"] == "invalid_dpop_proof", "a proof for another endpoint"
+
+
+@pytest.mark.rfc("9126 §7.3")
+async def test_of_answers_to_one_pushed_request_at_once_exactly_one_is_a_code(oauth, ada):
+    own = await oauth.client("own", settings=FIRST_PARTY)
+    await (await ada.goes_to("/authorize", **asking("own"))).logs_in()
+    query = {"client_id": "own", "request_uri": (await push(oauth, own)).json()["request_uri"]}
+    answers = await asyncio.gather(*(oauth.http.get("/authorize", params=query) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [303, 400, 400, 400, 400, 400]
