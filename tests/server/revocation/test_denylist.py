@@ -6,6 +6,7 @@ import random
 
 import pytest
 from denylist import PREFIX, KeyServer, Reader, Token, following, until
+from road import Road
 from watchword.verify.revocation import CutOff as FeedCutOff
 from watchword.verify.revocation import RevocationView
 from watchword_server.revocation import denylist_writer as writer_module
@@ -554,6 +555,39 @@ async def test_when_no_writer_comes_by_the_keys_are_called_stale(world):
         return await world.is_refused() == "stale"
 
     await until(stale)
+
+
+@pytest.mark.parametrize("how", ["cut", "black hole"])
+async def test_in_a_partition_from_the_valkey_its_word_grows_old_and_afterwards_it_is_whole(world, monkeypatch, how):
+    monkeypatch.setattr(valkey, "ANSWER_TIMEOUT", 0.3)
+    road = Road(world.server.port)
+    keys = world.make_keys(f"redis://127.0.0.1:{road.port}/0")
+    metrics = Metrics()
+    try:
+        async with following(world.make_writer(keys, metrics=metrics, max_staleness=1.0)):
+
+            async def says(verdict: str | None, **claims) -> None:
+                async def said() -> bool:
+                    return await world.is_refused(**claims) == verdict
+
+                await until(said)
+
+            await says(None)
+            if how == "cut":
+                road.cut()
+            else:
+                road.open.clear()
+            await world.cut("token", "a")
+            assert await world.store.head() == (await world.store.cut_offs_after(None, limit=1)).cursor
+            await says("stale", jti="a")
+            await says("stale", jti="other")
+            assert world.counted("failures_total", metrics) > 0
+            road.mend()
+            road.open.set()
+            await says("token", jti="a")
+            await says(None, jti="other")
+    finally:
+        road.close()
 
 
 async def test_heartbeats_go_on_when_nothing_happens(world, monkeypatch):
