@@ -24,6 +24,7 @@ from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import ClientSettings
 from watchword_server.clients.metadata_document import MetadataDocuments
 from watchword_server.clients.registration import RegistrationRules, judge
+from watchword_server.clients.tls_authentication import CertificateAuthentication
 from watchword_server.keys.ring import KeyRing
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.settings.tree import Settings
@@ -35,6 +36,7 @@ from watchword_server.tokens.proofs import Proofs
 from watchword_server.tokens.reading import TokenReader
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.tokens.subjects import Subjects
+from watchword_server.web.client_certificate import client_certificate
 from watchword_server.web.outgoing import OutgoingRequests
 from watchword_server.web.stack import body_limits
 
@@ -48,6 +50,7 @@ GRANT_TYPES = (
 )
 """What clients may register for."""
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
+TLS_METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 _SECRET = "client_secret"  # noqa: S105 - a purpose of sealing
 
 
@@ -70,6 +73,11 @@ class OAuthServices:
     profiles: ProfileService
 
 
+def asks_certificates(settings: Settings) -> bool:
+    """Whether client certificates reach this server: from its own TLS, or from the proxy that ends it."""
+    return settings.server.tls_client_ca is not None or settings.server.client_certificate_header is not None
+
+
 def compose_oauth(
     settings: Settings,
     store: AuthorizationStore,
@@ -86,7 +94,9 @@ def compose_oauth(
     master = MasterKey.parse(settings.master_key.get_secret_value())
     sealer = Sealer(master, settings.environment, entropy.random_bytes)
     rules = RegistrationRules(
-        grant_types=GRANT_TYPES, auth_methods=AUTH_METHODS, algorithms=settings.oauth.id_token_algorithms
+        grant_types=GRANT_TYPES,
+        auth_methods=(*AUTH_METHODS, *TLS_METHODS) if asks_certificates(settings) else AUTH_METHODS,
+        algorithms=settings.oauth.id_token_algorithms,
     )
     configured = ConfiguredClients(
         configured_clients(settings.clients, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name))
@@ -104,9 +114,10 @@ def compose_oauth(
         reserved=configured,
         outgoing=outgoing,
     )
+    client_keys = ClientKeys(outgoing, clock)
     authenticator = ClientAuthenticator(
         clients=directory,
-        keys=ClientKeys(outgoing, clock),
+        keys=client_keys,
         replays=store,
         open_secret=lambda name, sealed: sealer.open(sealed, purpose=_SECRET, name=name),
         clock=clock,
@@ -114,6 +125,7 @@ def compose_oauth(
         # RFC 9126 §2: the issuer, the token endpoint and the endpoint of pushed requests are all accepted.
         audiences=(settings.issuer, settings.issuer + TOKEN_PATH, settings.issuer + PUSHED_PATH),
         assertion_lifetime=settings.oauth.assertion_lifetime,
+        tls=CertificateAuthentication(client_keys, clock) if asks_certificates(settings) else None,
     )
     subjects = Subjects(master.derive("pairwise", settings.environment))
     id_tokens = IdTokens(
@@ -136,7 +148,9 @@ def compose_oauth(
         ),
         entitlements=entitlements,
         authenticator=authenticator,
-        requests=ClientRequests(authenticator, body_limits(settings)),
+        requests=ClientRequests(
+            authenticator, body_limits(settings), lambda request: client_certificate(request.scope)
+        ),
         proofs=Proofs(
             replays=store, clock=clock, issuer=settings.issuer, nonces=nonces, max_age=settings.oauth.dpop_max_age
         ),

@@ -23,6 +23,7 @@ from watchword_server.endpoints.token.endpoint import TokenEndpoint
 from watchword_server.endpoints.token.request import TokenServices
 from watchword_server.endpoints.userinfo import PATH as USERINFO_PATH
 from watchword_server.endpoints.userinfo import Userinfo
+from watchword_server.oauth_composition import asks_certificates
 from watchword_server.web.client_address import throttle_network
 from watchword_server.web.stack import body_limits
 
@@ -119,6 +120,8 @@ def _common_members(services: Services) -> dict[str, Any]:
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
     }
+    if asks_certificates(services.settings):
+        members["tls_client_certificate_bound_access_tokens"] = True
     for endpoint, offered in (("token", methods), ("introspection", confidential), ("revocation", methods)):
         members[f"{endpoint}_endpoint_auth_methods_supported"] = offered
         members[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms

@@ -64,6 +64,10 @@ class ClientRequests:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "parameters belong in the body, and nothing in the query")
         return ClientForm(*await read_parameters(request, self._limits))
 
+    def certificate(self, request: Request) -> object | None:
+        """The certificate that came with the request (RFC 8705); None without one."""
+        return self._certificate(request)
+
     async def authenticate(self, request: Request, form: ClientForm) -> AuthenticatedClient:
         """Its client. Raises OAuthError as ``ClientAuthenticator.authenticate``."""
         authorization = request.headers.getlist("authorization")

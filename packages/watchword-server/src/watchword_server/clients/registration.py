@@ -19,6 +19,7 @@ from watchword.oauth.scope import parse_scope
 
 from watchword_server.clients.metadata import ClientMetadata, ClientSettings
 from watchword_server.clients.redirect_uris import MAX_REDIRECT_URIS, redirect_uri_fault
+from watchword_server.clients.tls_authentication import subject_fault
 
 SECRET_METHODS: Final = frozenset(
     {
@@ -125,6 +126,11 @@ def _judge_authentication(metadata: ClientMetadata, rules: RegistrationRules) ->
             _refuse("jwks or jwks_uri: needed for private_key_jwt")
         if algorithm is not None and algorithm not in ASSERTION_ALGORITHMS:
             _refuse("token_endpoint_auth_signing_alg: not one for private_key_jwt")
+    if method == ClientAuthentication.TLS_CLIENT_AUTH and (fault := subject_fault(metadata)) is not None:
+        _refuse(fault)
+    if method == ClientAuthentication.SELF_SIGNED_TLS_CLIENT_AUTH and not (metadata.jwks or metadata.jwks_uri):
+        # RFC 8705 §2.2: the client's certificates are known by its jwks or jwks_uri.
+        _refuse("jwks or jwks_uri: needed for self_signed_tls_client_auth")
     if method == ClientAuthentication.CLIENT_SECRET_JWT and algorithm not in {None, *SECRET_ASSERTION_ALGORITHMS}:
         _refuse("token_endpoint_auth_signing_alg: not one for client_secret_jwt")
 

@@ -1,4 +1,4 @@
-"""Whether a client certificate is that of a client (RFC 8705 §2). Pure.
+"""Whether a client certificate is that of a client (RFC 8705 §2).
 
 Trusts no authority: the TLS connection, here or at the proxy, was made with those of the operator. Reads no header;
 web/client_certificate.py does.
@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 
-from watchword.clock import EpochSeconds
+from watchword.clock import Clock, EpochSeconds
 from watchword.jose.certificate import Certificate
+from watchword.oauth.names import ClientAuthentication
 
-from watchword_server.clients.metadata import ClientMetadata
+from watchword_server.clients.client_keys import ClientKeys
+from watchword_server.clients.metadata import Client, ClientMetadata
 
 SUBJECT_MEMBERS: Final = (
     "tls_client_auth_subject_dn",
@@ -24,6 +26,23 @@ SUBJECT_MEMBERS: Final = (
     "tls_client_auth_san_email",
 )
 _BLANKS: Final = re.compile(r"(?<!\\)\s*([,+=])\s*")
+
+
+class CertificateAuthentication:
+    """Mutual TLS as a way for clients to authenticate: `authentication.TlsAuthentication`."""
+
+    def __init__(self, keys: ClientKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    async def proves(self, client: Client, certificate: object) -> bool:
+        """Whether the certificate is the client's, by the method it registered."""
+        if not isinstance(certificate, Certificate):
+            return False
+        if client.metadata.token_endpoint_auth_method == ClientAuthentication.TLS_CLIENT_AUTH:
+            return has_subject(certificate, client.metadata)
+        keys = await self._keys.of(client, kid=None)
+        return is_self_signed_by(certificate, (key.thumbprint() for key in keys), self._clock.now())
 
 
 def subject_fault(metadata: ClientMetadata) -> str | None:

@@ -25,6 +25,7 @@ from watchword_server.tokens.person import CLAIMS, asked_claims, scope_claims
 from watchword_server.tokens.proofs import Proofs
 from watchword_server.tokens.reading import ReadToken, TokenReader
 from watchword_server.web.body import BodyLimits, read_form
+from watchword_server.web.client_certificate import client_certificate
 from watchword_server.web.errors import as_oauth
 
 PATH: Final = "/userinfo"
@@ -131,6 +132,11 @@ class Userinfo:
                 raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, "a proof of the token's key is missing")
         if token.jkt != (None if proof is None else proof.jkt):
             raise OAuthError(ErrorCode.INVALID_TOKEN, "the access token is not bound to what was shown, or is bound")
+        if token.certificate is not None:
+            # RFC 8705 §3: the certificate of this very connection, or the token is refused.
+            shown = client_certificate(request.scope)
+            if shown is None or shown.thumbprint != token.certificate:
+                raise OAuthError(ErrorCode.INVALID_TOKEN, "the access token is bound to another certificate")
 
     async def _living(self, token: ReadToken) -> tuple[Account, Client]:
         account_id = token.facts.account_id

@@ -53,17 +53,24 @@ class Holder(Record, frozen=True):
     device_kind: str
     """User-agent family and platform, such as ``firefox/linux``: what rotation compares."""
 
+    certificate: str | None = None
+    """``x5t#S256`` of the certificate that its tokens are to be bound to (RFC 8705 §3); None where they are not."""
+
     @property
     def confirmation(self) -> Mapping[str, str] | None:
-        """The ``cnf`` of access tokens (RFC 9449 §6.1)."""
-        return None if self.jkt is None else {"jkt": self.jkt}
+        """The ``cnf`` of access tokens (RFC 9449 §6.1, RFC 8705 §3.1)."""
+        if self.jkt is not None:
+            return {"jkt": self.jkt}
+        return None if self.certificate is None else {"x5t#S256": self.certificate}
 
     @property
     def sender_key(self) -> str | None:
         """What refresh tokens are bound to: RFC 9449 §5 binds those of public clients to the proof's key; those of others
         are bound to the client's own credentials.
         """
-        return self.binding if self.binding is not None else self.jkt
+        if self.binding is not None or self.jkt is not None:
+            return self.binding if self.binding is not None else self.jkt
+        return None if self.certificate is None else f"x5t#S256:{self.certificate}"
 
 
 class Prepared(Record, frozen=True):

@@ -55,6 +55,12 @@ class ReadToken(Record, frozen=True):
         confirmation = self.claims.get("cnf")
         return confirmation.get("jkt") if isinstance(confirmation, Mapping) else None
 
+    @property
+    def certificate(self) -> str | None:
+        """``x5t#S256`` of the certificate it is bound to (RFC 8705 §3.1)."""
+        confirmation = self.claims.get("cnf")
+        return confirmation.get("x5t#S256") if isinstance(confirmation, Mapping) else None
+
     def __repr__(self) -> str:
         """Without what it says."""
         return f"ReadToken(client_id={self.facts.client_id!r})"

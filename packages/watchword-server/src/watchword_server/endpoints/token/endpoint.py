@@ -13,6 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from watchword.jose.certificate import Certificate
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode, GrantType
 
@@ -20,6 +21,7 @@ from watchword_server.clients.authentication import AuthenticatedClient
 from watchword_server.clients.client_request import ClientRequests
 from watchword_server.endpoints.token.authorization_code import authorization_code
 from watchword_server.endpoints.token.client_credentials import client_credentials
+from watchword_server.endpoints.token.device_code import device_code
 from watchword_server.endpoints.token.refresh_token import refresh_token
 from watchword_server.endpoints.token.request import Grant, Granted, GrantRequest, TokenServices
 from watchword_server.endpoints.token.token_exchange import token_exchange
@@ -37,6 +39,7 @@ GRANTS: Final[Mapping[str, tuple[Place, Grant]]] = MappingProxyType(
         GrantType.CLIENT_CREDENTIALS: (Place.CLIENT_CREDENTIALS, client_credentials),
         GrantType.REFRESH_TOKEN: (Place.REFRESH_TOKEN, refresh_token),
         GrantType.AUTHORIZATION_CODE: (Place.AUTHORIZATION_CODE, authorization_code),
+        GrantType.DEVICE_CODE: (Place.DEVICE_CODE, device_code),
         GrantType.TOKEN_EXCHANGE: (Place.TOKEN_EXCHANGE, token_exchange),
     }
 )
@@ -138,6 +141,7 @@ class TokenEndpoint:
             device_kind=device_kind(request.headers.get("user-agent")),
             place=self._place_of(request),
             origin=self._origin_of(request, f"client:{authenticated.client.client_id}"),
+            certificate=_bound_certificate(authenticated, self._requests.certificate(request)),
         )
         return await grant(asked, self._services)
 
@@ -150,9 +154,19 @@ def _check_client(authenticated: AuthenticatedClient, grant_type: str, place: Pl
 
 
 def _needs_dpop(authenticated: AuthenticatedClient) -> bool:
-    """RFC 9449 §5.2; FAPI 2.0 §5.3.2.1: only sender-constrained access tokens are issued."""
+    """RFC 9449 §5.2; FAPI 2.0 §5.3.2.1: only sender-constrained access tokens are issued, by key or by certificate."""
     client = authenticated.client
-    return client.metadata.dpop_bound_access_tokens or client.settings.profile == "fapi2"
+    by_certificate = client.metadata.tls_client_certificate_bound_access_tokens
+    return client.metadata.dpop_bound_access_tokens or (client.settings.profile == "fapi2" and not by_certificate)
+
+
+def _bound_certificate(authenticated: AuthenticatedClient, certificate: object | None) -> str | None:
+    """RFC 8705 §3: tokens of a client that registered so are bound to the certificate of its connection."""
+    if not authenticated.client.metadata.tls_client_certificate_bound_access_tokens:
+        return None
+    if not isinstance(certificate, Certificate):
+        raise OAuthError(ErrorCode.INVALID_REQUEST, "this client's tokens are bound to a certificate; show it")
+    return certificate.thumbprint
 
 
 def _answer(granted: Granted) -> TokenAnswer:

@@ -39,6 +39,8 @@ class GrantRequest:
     device_kind: str
     place: str
     origin: Origin
+    certificate: str | None = None
+    """``x5t#S256`` of the certificate that the client's tokens are to be bound to (RFC 8705 §3)."""
 
     @property
     def client(self) -> Client:
@@ -49,7 +51,9 @@ class GrantRequest:
     def holder(self) -> Holder:
         """Who the tokens are handed to."""
         jkt = None if self.proof is None else self.proof.jkt
-        return Holder(binding=self.authenticated.binding, jkt=jkt, device_kind=self.device_kind)
+        return Holder(
+            binding=self.authenticated.binding, jkt=jkt, device_kind=self.device_kind, certificate=self.certificate
+        )
 
 
 @dataclass(frozen=True, slots=True)
