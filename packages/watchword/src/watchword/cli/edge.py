@@ -22,6 +22,7 @@ from watchword.transport import TransportError
 from watchword.verify.credentials import ClientSecret
 from watchword.verify.feed_settings import Revocations
 from watchword.verify.introspection import Introspection
+from watchword.verify.url_keys import PublishedUrlKeys
 from watchword.verify.verifier import Verifier
 
 _MAX_SECRET = 4096
@@ -33,8 +34,10 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="watchword edge: %(message)s")
     try:
         verifier = _verifier(given)
-        checker = Checker(verifier, _urls(given, verifier), _inside(given), realm=given.realm)
-        asyncio.run(_run(checker, verifier, given))
+        with contextlib.ExitStack() as stack:
+            published = given.url_keys_of and stack.enter_context(PublishedUrlKeys(given.url_keys_of))
+            checker = Checker(verifier, _urls(given, verifier, published), _inside(given), realm=given.realm)
+            asyncio.run(_run(checker, verifier, given))
     except (KeyFileError, JoseError, TransportError, OSError, ValueError) as error:
         print(f"watchword edge: {error}", file=sys.stderr)  # noqa: T201 - a command
         return 1
@@ -72,14 +75,18 @@ def _verifier(given: argparse.Namespace) -> Verifier | None:
     )
 
 
-def _urls(given: argparse.Namespace, verifier: Verifier | None) -> SignedUrls | None:
-    if given.url_key is None:
+def _urls(
+    given: argparse.Namespace, verifier: Verifier | None, published: PublishedUrlKeys | None
+) -> SignedUrls | None:
+    if given.url_key is None and published is None:
         return None
+    if given.url_key is not None and published is not None:
+        raise ValueError("--url-key and --url-keys-of are two ways of one thing")
     if given.origin is None:
-        raise ValueError("--url-key asks for --origin")
+        raise ValueError("signed URLs ask for --origin")
     counter = None if given.single_use is None else SqliteSingleUse(given.single_use)
     return SignedUrls(
-        read_keys(given.url_key),
+        published or read_keys(given.url_key),
         origin=given.origin,
         cut_offs=verifier,
         single_use=counter,
@@ -121,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--client-secret-file", type=Path, metavar="FILE", help="its secret")
     add("--realm", help="in challenges")
     add("--url-key", type=Path, metavar="FILE", help="a JWK or JWK Set that verifies signed URLs")
+    add("--url-keys-of", metavar="URL", help="or: a server that signs URLs, whose published keys are followed")
     add("--origin", metavar="ORIGIN", help="what signed URLs begin with, as clients see it")
     add("--single-use", type=Path, metavar="FILE", help="SQLite file that counts uses")
     add("--max-bound-lifetime", type=float, default=3600.0, metavar="SECONDS", help="as signed_urls.bound_lifetime")

@@ -25,7 +25,7 @@ Check: TypeAlias = Callable[[str, bytes], bool]
 
 
 class UrlKeySource(Protocol):
-    """Where keys come from that change while the application runs; `watchword.verify` knows one that fetches them."""
+    """Where keys come from that change while the application runs, such as `PublishedUrlKeys`. May have ``refresh()``."""
 
     def current(self) -> KeySet:
         """The keys to use now: the same object as long as they are the same."""
@@ -78,8 +78,7 @@ class KeyRing:
             self._table = KeyTable([keys])
         elif callable(getattr(keys, "current", None)) and not isinstance(keys, type):
             self._source = keys  # type: ignore[assignment]
-            self._table = KeyTable((), KeySet())
-            self._table = self.table()
+            self._table = KeyTable((), KeySet())  # the first question fills it
         elif isinstance(keys, Iterable):
             self._table = KeyTable(keys)
         else:
@@ -92,6 +91,12 @@ class KeyRing:
             fit = [key for key in now if key.kid is not None and KEY_ID.fullmatch(key.kid) and _fits(key)]
             table = self._table = KeyTable(fit, now)
         return table
+
+    def look_again(self) -> None:
+        """A URL named a key that is not known: have the source look for newer ones, if it can. Waits for nothing."""
+        refresh = getattr(self._source, "refresh", None)
+        if callable(refresh):
+            refresh()
 
     def replace(self, keys: Iterable[Key]) -> None:
         """Verify with these from now on, and sign with the first private one; the others are forgotten.

@@ -258,6 +258,7 @@ class SignedUrls:
         caveats = rules.decode(claims.caveats)
         check = self._ring.table().checks.get(claims.kid)
         if check is None:
+            self._ring.look_again()
             raise UrlRejected(UrlReason.UNKNOWN_KEY)
         _check_method(caveats, request.method)
         signed = grammar.signed_part(_place(found, caveats), playback.bound_query(caveats, found.query), found.claims)
