@@ -239,3 +239,50 @@ async def test_what_is_taken_from_a_clients_registration_is_taken_from_its_next_
         await oauth.token(app, "refresh_token", refresh_token=fresh.json()["refresh_token"], resource=API),
         "invalid_target",
     )
+
+
+async def test_a_token_is_encrypted_to_its_resource_and_can_still_be_asked_about_and_revoked(open_server):
+    import json
+
+    from watchword.jose.encryption_key import EncryptionKey
+    from watchword.jose.jwe import Decrypter
+
+    key = EncryptionKey.generate("ECDH-ES+A256KW")
+    resources = {API: {"format": "jwe", "encryption_key": key.public_jwk()}, f"{API}/other": {}}
+    async with open_server(WATCHWORD_RESOURCES=json.dumps(resources)) as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        keeper = await oauth.machine("keeper", settings=ClientSettings(may_introspect=True, audiences=(API,)))
+        pairwise = await oauth.client(subject_type="pairwise")
+        ada = await oauth.account()
+        body = await oauth.tokens(pairwise, ada, resource=(API,))
+        token = body["access_token"]
+        assert token.count(".") == 4
+        keys = KeySet.from_json((await http.get("/jwks.json")).content)
+        inner = Decrypter([key]).decrypt(token).plaintext.decode()
+        policy = Policy(issuer=ISSUER, audience=API)
+        assert check_access_token(inner, keys, policy, server.clock.now()).sub == ada
+        assert (await oauth.introspected(keeper, token))["sub"] == ada
+        assert (await oauth.introspected(pairwise, token))["sub"] == said(body["id_token"])["sub"] != ada
+        head = await oauth.store.head()
+        assert (await oauth.post("/revoke", pairwise, token=token)).status_code == 200
+        assert await oauth.introspected(keeper, token) == {"active": False}
+        batch = await oauth.store.cut_offs_after(head, limit=10)
+        assert [(one.axis, one.value) for one in batch.entries] == [("token", said(inner)["jti"])]
+        robot = await oauth.machine()
+        both = await oauth.token(robot, "client_credentials", resource=[API, f"{API}/other"])
+        assert both.json()["access_token"].startswith("wo_"), "one envelope has one reader"
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [{"format": "jwe"}, {"encryption_key": {"kty": "EC"}}, {"format": "jwe", "encryption_key": {"kty": "oct"}}],
+)
+async def test_a_resource_whose_key_is_no_key_keeps_the_server_from_starting(open_server, resource):
+    import json
+
+    from watchword_server.clients.configuration import ClientRefused
+    from watchword_server.settings.problems import SettingsError
+
+    with pytest.raises((SettingsError, ClientRefused)):
+        async with open_server(WATCHWORD_RESOURCES=json.dumps({API: resource})):
+            pass

@@ -13,6 +13,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 from watchword.oauth.scope import parse_scope
 
+from watchword_server.clients.encryption import Encrypt, encrypters
 from watchword_server.clients.metadata import Client
 from watchword_server.settings.oauth import STANDARD_SCOPES, resource_identifier
 from watchword_server.settings.tree import Settings
@@ -36,6 +37,8 @@ class TokenForm:
     opaque: bool = False
     lifetime: int | None = None
     """Seconds; None: the installation's."""
+    encrypt: Encrypt | None = None
+    """Of a token that only its resource may read."""
 
 
 def came_by_itself(client: Client) -> bool:
@@ -61,6 +64,7 @@ class Entitlements:
         self._words = _WORDS | settings.scopes
         self._own = {settings.issuer, settings.audience}
         self._longest = longest_lifetime(settings)
+        self._encrypters = encrypters(settings.resources)
         of_roles = {scope for role in settings.roles.values() for scope in role.scopes}
         of_resources = {scope for resource in settings.resources.values() for scope in resource.scopes}
         self.scopes: tuple[str, ...] = tuple(
@@ -163,16 +167,19 @@ class Entitlements:
         lifetimes = [resource.lifetime for resource in named if resource.lifetime is not None]
         if client.settings.access_lifetime is not None:
             lifetimes.append(client.settings.access_lifetime)
+        # One envelope has one reader: a token for several resources cannot be encrypted, and tells nothing instead.
+        encrypt = self._encrypters.get(resources[0]) if len(resources) == 1 else None
         return TokenForm(
-            opaque=self._is_opaque(client, [resource.format for resource in named]),
+            opaque=encrypt is None and self._is_opaque(client, [resource.format for resource in named]),
             lifetime=min(*lifetimes, self._longest) if lifetimes else None,
+            encrypt=encrypt,
         )
 
     def _is_opaque(self, client: Client, of_resources: Sequence[str | None]) -> bool:
         # A token that its client can read must not tell it the account's id, which is the same for every client.
         if client.metadata.subject_type == "pairwise":
             return True
-        if client.settings.access_token_format is not None:
+        if client.settings.access_token_format is not None and "jwe" not in of_resources:
             return client.settings.access_token_format == "opaque"  # noqa: S105 - the name of a format
         said = [form for form in of_resources if form is not None]
-        return (said or [self._oauth.access_token_format]).count("opaque") > 0
+        return not {"opaque", "jwe"}.isdisjoint(said or [self._oauth.access_token_format])

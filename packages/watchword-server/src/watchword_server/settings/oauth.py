@@ -6,10 +6,10 @@ Reads nothing; tree.py has these sections in its tree, and clients themselves ar
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
 from watchword_server.settings.section import Section, setting
 from watchword_server.settings.values import Seconds, Texts, WholeSeconds
@@ -72,10 +72,22 @@ class Resource(Section):
 
     name: str | None = setting(None, "What people are shown on the consent page; its identifier without one.")
     scopes: ScopeNames = setting((), "Scopes that mean something there; none: all.")
-    format: TokenFormat | None = setting(None, "Form of access tokens for it; none: `oauth.access_token_format`.")
+    format: Literal["jwt", "opaque", "jwe"] | None = setting(
+        None,
+        "Form of access tokens for it; none: `oauth.access_token_format`. `jwe`: encrypted to its `encryption_key`.",
+    )
+    encryption_key: dict[str, Any] | None = setting(
+        None, "Its public key as a JWK, to which `jwe` tokens are encrypted. Needs the extra `watchword[jwe]`."
+    )
     lifetime: WholeSeconds | None = setting(
         None, "Lifetime of access tokens for it; none: `tokens.access_lifetime`.", "seconds", ge=1, le=86400
     )
+
+    @model_validator(mode="after")
+    def _has_its_key(self) -> Self:
+        if (self.format == "jwe") != (self.encryption_key is not None):
+            raise ValueError("format = jwe and encryption_key go together")
+        return self
 
 
 class SelfRegistration(Section):
@@ -108,7 +120,7 @@ class OAuth(Section):
     )
     access_token_format: TokenFormat = setting(
         "jwt",
-        "`jwt` (verified offline, RFC 9068) or `opaque` (introspected). Clients with pairwise subjects get opaque ones always.",
+        "`jwt` (verified offline, RFC 9068) or `opaque` (introspected). Clients with pairwise subjects never get ones that they can read.",
     )
     id_token_lifetime: WholeSeconds = setting(600, "Lifetime of an ID token.", "seconds", ge=1, le=86400)
     id_token_algorithms: Annotated[Texts, AfterValidator(_id_token_algorithms)] = setting(

@@ -76,11 +76,18 @@ class AccessTokenIssuer:
         if terms.form.opaque:
             return self._opaque(terms, claims, jti)
         text = self._signers.signer(ACCESS_TOKEN_TYP).sign(_encode(claims))
+        if terms.form.encrypt is not None:
+            # Recorded by its digest, like an opaque one: this server cannot open it when it comes back.
+            return self._recorded(terms.form.encrypt(text), terms, claims, jti)
         expires_at = claims["exp"]
         return IssuedToken(text=text, jti=jti, expires_in=expires_at - claims["iat"], expires_at=expires_at)
 
     def _opaque(self, terms: AccessTerms, claims: dict[str, Any], jti: str) -> IssuedToken:
         text = OPAQUE_PREFIX + base64url.encode(self._random_bytes(_OPAQUE_BYTES))
+        return self._recorded(text, terms, claims, jti)
+
+    @staticmethod
+    def _recorded(text: str, terms: AccessTerms, claims: dict[str, Any], jti: str) -> IssuedToken:
         expires_at = claims["exp"]
         record = NewOpaqueToken(
             digest=opaque_digest(text),

@@ -24,6 +24,7 @@ from watchword_server.tokens.issuer import ACCESS_TOKEN_TYP, OPAQUE_PREFIX, opaq
 MAX_TOKEN: Final = 8192
 """Characters of a token that is looked at; own tokens are far shorter."""
 _REMEMBERED: Final = 4096
+_DOTS_OF_JWE: Final = 4
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -36,7 +37,7 @@ class ReadToken(Record, frozen=True):
     alive: bool | None
     """Whether it was cut off, where that is known already; None: to be asked with `TokenReader.is_alive`."""
     opaque: bytes | None = None
-    """The digest of an opaque one."""
+    """The digest of an opaque or encrypted one, under which it is kept."""
 
     @property
     def audience(self) -> tuple[str, ...]:
@@ -80,13 +81,14 @@ class TokenReader:
         """The token; None for anything that is not one of this server's own, and for one that has expired."""
         if len(raw) > MAX_TOKEN:
             return None
-        return await self._opaque(raw) if raw.startswith(OPAQUE_PREFIX) else self._signed(raw)
+        recorded = is_opaque(raw) or raw.count(".") == _DOTS_OF_JWE
+        return await self._recorded(raw) if recorded else self._signed(raw)
 
     async def is_alive(self, token: ReadToken) -> bool:
         """Whether neither it nor what it rests on was ended or cut off, as the store says now."""
         return await self._store.is_alive(token.facts) if token.alive is None else token.alive
 
-    async def _opaque(self, raw: str) -> ReadToken | None:
+    async def _recorded(self, raw: str) -> ReadToken | None:
         digest = opaque_digest(raw)
         view = await self._store.opaque_token(digest)
         if view is None or view.read_at >= view.expires_at:
@@ -120,6 +122,11 @@ class TokenReader:
         if claims.get("iss") != self._issuer:
             return None
         return ReadToken(claims=claims, facts=_facts(claims, verified.key.kid), alive=None)
+
+
+def is_opaque(raw: str) -> bool:
+    """Whether it means something by introspection alone; nobody verifies it offline."""
+    return raw.startswith(OPAQUE_PREFIX)
 
 
 def _facts(claims: Mapping[str, Any], kid: str | None) -> TokenFacts:
