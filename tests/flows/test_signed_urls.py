@@ -62,6 +62,9 @@ async def test_a_link_signed_here_is_verified_by_whoever_has_the_published_keys(
     async with signing.browser() as anyone:
         keys = KeySet.from_json((await anyone.get("/signed-urls/keys")).content)
         tokens = KeySet.from_json((await anyone.get("/jwks.json")).content)
+        told = (await anyone.get("/.well-known/oauth-authorization-server")).json()
+    assert told["watchword_signed_urls_keys_uri"] == f"{told['issuer']}/signed-urls/keys"
+    assert told["watchword_signed_urls_uri"] == f"{told['issuer']}/signed-urls"
     assert SignedUrls(keys, origin=ORIGIN, clock=signing.clock).verify(request(url)).path == "/films/1.mp4"
     assert not {key.kid for key in keys} & {key.kid for key in tokens}
     assert all(not key.is_private and key.curve == "Ed25519" for key in keys)
@@ -175,4 +178,5 @@ async def test_a_server_that_signs_for_nobody_has_neither_endpoint_nor_key(serve
     async with server.browser() as client:
         assert (await asked(client)).status_code == 404
         assert (await client.get("/signed-urls/keys")).status_code == 404
+        assert "signed_urls" not in (await client.get("/.well-known/oauth-authorization-server")).text
     assert "signed_url" not in {key.purpose for key in server.services.keys.keys}

@@ -30,7 +30,7 @@ from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.session.services import SessionServices, origin
 from watchword_server.endpoints.signed_urls import KEYS_PATH as SIGNED_URL_KEYS_PATH
 from watchword_server.endpoints.signed_urls import PATH as SIGNED_URLS_PATH
-from watchword_server.endpoints.signed_urls import SignedUrlEndpoint
+from watchword_server.endpoints.signed_urls import SignedUrlEndpoint, signed_url_members
 from watchword_server.endpoints.ssf.routes import CONFIGURATION_PATH as SSF_PATH
 from watchword_server.keys.ring import ALGORITHMS
 from watchword_server.keys.sealing import MasterKeyError, SealError
@@ -166,7 +166,7 @@ def http_app(services: Services, health: Health) -> ASGIApp:
         settings.issuer,
         lambda: services.keys.jwks,
         jwks_max_age=min(300, int(settings.keys.announce_before)),
-        members=members | page_members | delivery_members(settings),
+        members=members | page_members | delivery_members(settings) | signed_url_members(settings),
     )
     routes: list[BaseRoute] = [
         *oauth_routes,

@@ -25,6 +25,7 @@ from watchword.verify.policy import Policy
 
 from watchword_server.keys.jwks import JwksDocument
 from watchword_server.settings.signed_urls import SignedUrls as SignedUrlSettings
+from watchword_server.settings.tree import Settings
 from watchword_server.web.body import BodyLimits, read_json
 from watchword_server.web.documents import document_response
 from watchword_server.web.problem import FieldError, ProblemError, invalid
@@ -171,6 +172,14 @@ class SignedUrlEndpoint:
         async with asyncio.timeout(self._patience):
             await self._cut_offs.catch_up()
         return None if self._cut_offs.kills(token) else token
+
+
+def signed_url_members(settings: Settings) -> dict[str, str]:
+    """What discovery says of it, if it is served."""
+    issuer = settings.issuer.rstrip("/")
+    if not settings.signed_urls.origins:
+        return {}
+    return {"watchword_signed_urls_uri": issuer + PATH, "watchword_signed_urls_keys_uri": issuer + KEYS_PATH}
 
 
 def _is_of(url: str, origin: str) -> bool:
