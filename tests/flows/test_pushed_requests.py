@@ -102,7 +102,7 @@ async def test_a_pushed_request_runs_out(oauth, ada):
         ({"scope": "nope"}, "invalid_scope"),
         ({"resource": "https://nowhere.example"}, "invalid_target"),
         ({"request_uri": "urn:ietf:params:oauth:request_uri:x"}, "invalid_request"),
-        ({"request": "ey"}, "request_not_supported"),
+        ({"request": "ey"}, "invalid_request_object"),
         ({"prompt": "none login"}, "invalid_request"),
         ({"dpop_jkt": "x"}, "invalid_request"),
         ({"state": "x" * 5000}, "invalid_request"),

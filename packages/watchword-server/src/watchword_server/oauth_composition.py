@@ -63,6 +63,7 @@ class OAuthServices:
     administration: ClientAdministration
     dynamic: DynamicRegistration
     entitlements: Entitlements
+    client_keys: ClientKeys
     authenticator: ClientAuthenticator
     requests: ClientRequests
     proofs: Proofs
@@ -147,6 +148,7 @@ def compose_oauth(
             key=master.derive("registration-token", settings.environment),
         ),
         entitlements=entitlements,
+        client_keys=client_keys,
         authenticator=authenticator,
         requests=ClientRequests(
             authenticator, body_limits(settings), lambda request: client_certificate(request.scope)

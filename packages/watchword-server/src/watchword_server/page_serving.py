@@ -82,6 +82,7 @@ def authorize_services(services: Services) -> AuthorizeServices:
     return AuthorizeServices(
         issuer=settings.issuer,
         clients=oauth.clients,
+        client_keys=oauth.client_keys,
         entitlements=oauth.entitlements,
         state=services.store,
         accounts=services.accounts,

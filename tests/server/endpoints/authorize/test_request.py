@@ -195,7 +195,7 @@ def test_a_state_that_is_none_is_refused_and_not_sent_back(ask, sent, make_clien
 @pytest.mark.parametrize(
     ("values", "code"),
     [
-        ({"request": "ey"}, ErrorCode.REQUEST_NOT_SUPPORTED),
+        ({"request": "ey"}, ErrorCode.INVALID_REQUEST),
         ({"request_uri": "https://evil.example/r"}, ErrorCode.REQUEST_URI_NOT_SUPPORTED),
         ({"registration": "{}", "response_type": "id_token"}, ErrorCode.UNSUPPORTED_RESPONSE_TYPE),
         ({"authorization_details": "[]"}, ErrorCode.INVALID_AUTHORIZATION_DETAILS),

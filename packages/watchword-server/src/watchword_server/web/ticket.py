@@ -33,6 +33,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     expires_at: EpochSeconds
     selected: str | None = None
     """The account that the person chose to go on with."""
+    signed: bool = False
+    """Whether its client signed the request."""
     shown: tuple[str, ...] | None = None
     """The scopes that the page of consent named."""
 

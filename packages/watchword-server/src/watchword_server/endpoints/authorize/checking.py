@@ -8,10 +8,14 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
+from watchword.jose import jws
+from watchword.jose.errors import JoseError
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.metadata import Client
+from watchword_server.clients.registration import ASSERTION_ALGORITHMS
+from watchword_server.clients.request_object import MAX_LENGTH, merged, read_request_object
 from watchword_server.endpoints.authorize.parameters import PUSHED, Destination, Parameters, destination
 from watchword_server.endpoints.authorize.request import AuthorizationRequest, read_request
 from watchword_server.endpoints.authorize.services import AuthorizeServices
@@ -67,6 +71,33 @@ class Checker:
             if hinted is None:
                 raise OAuthError(ErrorCode.INVALID_REQUEST, "id_token_hint is not an ID token for this client")
         return read_request(parameters, client, where, self._services.entitlements, hinted=hinted, pushed=pushed)
+
+    async def unpacked(self, parameters: Parameters) -> Parameters:
+        """The request, out of the request object where it comes in one (RFC 9101), whose signature is checked here and once:
+        later steps would find it expired.
+
+        Raises OAuthError, to be shown on a page: nothing around what is signed proves where an answer may go.
+        """
+        raw = parameters.get("request")
+        if raw is None or parameters.get("request_uri") is not None:
+            return parameters
+        client = await self._client(parameters)
+        wanted = client.metadata.request_object_signing_alg
+        try:
+            kid = jws.parse(raw, max_length=MAX_LENGTH).kid
+        except JoseError:
+            kid = None
+        signed = read_request_object(
+            raw,
+            await self._services.client_keys.of(client, kid=kid),
+            client_id=client.client_id,
+            audience=(self._services.issuer,),
+            # RFC 9101 §10.1: the one that was registered, and in any case one that nobody but the client can make.
+            algorithms=ASSERTION_ALGORITHMS if wanted is None else {wanted}.intersection(ASSERTION_ALGORITHMS),
+            now=self._services.clock.now(),
+            strict=client.settings.profile == "fapi2",
+        )
+        return Parameters(values=merged(parameters.values, signed), resource=signed.resource, signed=True)
 
     async def _client(self, parameters: Parameters) -> Client:
         client_id = parameters.visible("client_id")

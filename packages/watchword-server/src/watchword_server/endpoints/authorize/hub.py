@@ -25,7 +25,7 @@ from watchword_server.endpoints.authorize.next_step import (
     SelectAccount,
     next_step,
 )
-from watchword_server.endpoints.authorize.parameters import Parameters, read_parameters
+from watchword_server.endpoints.authorize.parameters import Parameters, bounded, read_parameters
 from watchword_server.endpoints.authorize.request import AuthorizationRequest
 from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.endpoints.authorize.showing import Showing
@@ -56,7 +56,8 @@ class Hub:
 
     async def begin(self, request: Request) -> Response:
         """GET: the request of a client begins here."""
-        return await self.decide(self.visits.begin(request, read_parameters(request.scope["query_string"])))
+        parameters = await self.checker.unpacked(read_parameters(request.scope["query_string"]))
+        return await self.decide(self.visits.begin(request, bounded(parameters)))
 
     async def begin_posted(self, request: Request) -> Response:
         """POST (OpenID Connect Core §3.1.2.1): sent round by GET, with which alone the browser sends its cookies here."""

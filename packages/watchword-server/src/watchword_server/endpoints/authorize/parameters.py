@@ -33,6 +33,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, str]
     resource: tuple[str, ...] = ()
     """RFC 8707 §2: the one parameter that may come more than once."""
+    signed: bool = False
+    """Whether they come out of a request object that their client signed (RFC 9101); never read from the request."""
 
     def get(self, name: str) -> str | None:
         """The value of a parameter that comes once."""
@@ -66,10 +68,15 @@ def read_parameters(raw: bytes, *, max_bytes: int = MAX_REQUEST_BYTES) -> Parame
         values, resource = parse_parameters(raw)
     except ProblemError as refused:
         raise OAuthError(ErrorCode.INVALID_REQUEST, refused.detail) from None
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in values.items())
-    if size + sum(len(value.encode()) for value in resource) > max_bytes:
+    return bounded(Parameters(values=values, resource=resource), max_bytes=max_bytes)
+
+
+def bounded(parameters: Parameters, *, max_bytes: int = MAX_REQUEST_BYTES) -> Parameters:
+    """The same, if they fit in a URL at every step. Raises OAuthError ``invalid_request``."""
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in parameters.values.items())
+    if size + sum(len(value.encode()) for value in parameters.resource) > max_bytes:
         raise _too_long()
-    return Parameters(values=values, resource=resource)
+    return parameters
 
 
 def _too_long() -> OAuthError:

@@ -60,11 +60,13 @@ class PushedRequests:
             # §2.1: the request_uri parameter MUST NOT be provided.
             raise OAuthError(ErrorCode.INVALID_REQUEST, "request_uri cannot be pushed")
         values["client_id"] = client.client_id
+        parameters = await self._checker.unpacked(Parameters(values=values, resource=form.resources))
+        values = dict(parameters.values)
         proof = await self._proofs.dpop(request.headers.getlist("dpop"), method="POST", path=PATH)
         # RFC 9449 §10.1: a proof here binds the code; with dpop_jkt too, both MUST be of the same key.
         if proof is not None and values.setdefault("dpop_jkt", proof.jkt) != proof.jkt:
             raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, "dpop_jkt is not the key of the proof")
-        parameters = Parameters(values=values, resource=form.resources)
+        parameters = msgspec.structs.replace(parameters, values=values)
         # §2.1: validated as it would be at the authorization endpoint, so that the client learns of faults here.
         self._checker.judge(parameters, client, destination(parameters, client), pushed=True)
         name = PUSHED + self._secret("wp")

@@ -104,13 +104,14 @@ def _answerable(parameters: Parameters, client: Client, *, pushed: bool) -> None
     """Whether it is a request of a kind that is spoken here, by a client that may make it."""
     parameters.visible("state")
     if parameters.get("request") is not None:
-        raise OAuthError(ErrorCode.REQUEST_NOT_SUPPORTED, "the parameter request is not supported")
+        # RFC 9101 §5: request and request_uri MUST NOT both be there; a request alone was taken apart before.
+        raise _refused("request and request_uri do not go together")
     if parameters.get("request_uri") is not None:
         raise OAuthError(ErrorCode.REQUEST_URI_NOT_SUPPORTED, "request_uri is supported for pushed requests only")
     if client.metadata.require_pushed_authorization_requests and not pushed:
         # RFC 9126 §6: the AS MUST refuse a request of such a client that was not pushed.
         raise _refused("this client has to push its requests (RFC 9126)")
-    if client.metadata.require_signed_request_object:
+    if client.metadata.require_signed_request_object and not parameters.signed:
         raise _refused("this client has to sign its requests (RFC 9101)")
     mode = parameters.get("response_mode")
     if mode is not None and mode not in set(ResponseMode):

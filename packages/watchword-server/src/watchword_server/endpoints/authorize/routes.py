@@ -10,6 +10,7 @@ from typing import Any
 from starlette.routing import Route
 from watchword.oauth.names import CodeChallengeMethod, Prompt, ResponseMode, ResponseType
 
+from watchword_server.clients.registration import ASSERTION_ALGORITHMS
 from watchword_server.endpoints.authorize.decision import Decisions
 from watchword_server.endpoints.authorize.hub import CONTINUE, PATH, Hub
 from watchword_server.endpoints.authorize.login import LoginPages
@@ -51,7 +52,8 @@ def metadata_members(services: AuthorizeServices) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "prompt_values_supported": prompts,
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "request_uri_parameter_supported": False,
         "ui_locales_supported": list(services.pages.languages),
     }

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from watchword.clock import Clock
 
 from watchword_server.accounts.service import AccountService
+from watchword_server.clients.client_keys import ClientKeys
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client
 from watchword_server.pages.rendering import Pages
@@ -45,6 +46,7 @@ class AuthorizeServices:
 
     issuer: str
     clients: FindsClients
+    client_keys: ClientKeys
     entitlements: Entitlements
     state: AuthorizationState
     accounts: AccountService

@@ -37,7 +37,7 @@ class Visit:
     @property
     def parameters(self) -> Parameters:
         """The authorization request, as it was sent."""
-        return Parameters(values=self.ticket.values, resource=self.ticket.resource)
+        return Parameters(values=self.ticket.values, resource=self.ticket.resource, signed=self.ticket.signed)
 
     def carrying(self, response: Response) -> Response:
         """The answer, with the cookies."""
@@ -65,6 +65,7 @@ class Visits:
             purpose=PURPOSE,
             values=parameters.values,
             resource=parameters.resource,
+            signed=parameters.signed,
             began=now,
             expires_at=now + LIFETIME,
         )
