@@ -133,7 +133,7 @@ class Bearer:
         §2: clients MUST NOT use more than one method to transmit the token in each request.
         Does not look into forms or queries: a token in a URL ends in logs (RFC 9700 §4.3.2).
         """
-        offered = offered_token(protocols)
+        offered = offered_token(protocols) if protocols else None
         if len(authorization) > 1 or (authorization and offered is not None):
             raise self._malformed("more than one credential")
         if not authorization:

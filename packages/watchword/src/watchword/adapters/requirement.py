@@ -6,7 +6,7 @@ Looks at no request and makes no answer: ``gate`` does.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from watchword.oauth.scope import is_scope_token
@@ -53,6 +53,9 @@ class Requirement:
     acr_values: Collection[str] = ()
     max_age: float | None = None
 
+    _privileges: Asked = field(init=False, repr=False, compare=False)
+    """Put together once, since every request asks for it."""
+
     def __post_init__(self) -> None:
         for name in _NAMES:
             given = getattr(self, name)
@@ -68,14 +71,6 @@ class Requirement:
             raise ValueError("max_age is in seconds, and not negative")
         if self.when_stale is not None:
             check_when_stale(self.when_stale)
-
-    @property
-    def asks_freshly(self) -> bool:
-        """Whether it asks for a fresher view of revocations, so that a token found good before is looked at again."""
-        return self.max_staleness is not None or self.when_stale is not None
-
-    def privileges(self) -> Asked:
-        """What is asked of the token itself, and given: the arguments of `check_privileges` and of ``verify``."""
         asked: Asked = {"scopes": self.scopes, "roles": self.roles}
         if self.permissions:
             asked["permissions"] = self.permissions
@@ -85,7 +80,16 @@ class Requirement:
             asked["acr_values"] = self.acr_values
         if self.max_age is not None:
             asked["max_age"] = self.max_age
-        return asked
+        object.__setattr__(self, "_privileges", asked)
+
+    @property
+    def asks_freshly(self) -> bool:
+        """Whether it asks for a fresher view of revocations, so that a token found good before is looked at again."""
+        return self.max_staleness is not None or self.when_stale is not None
+
+    def privileges(self) -> Asked:
+        """What is asked of the token itself, and given: the arguments of `check_privileges` and of ``verify``."""
+        return self._privileges.copy()
 
 
 ANY_TOKEN = Requirement()
