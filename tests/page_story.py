@@ -59,8 +59,8 @@ class Page(HTMLParser):
 class Person:
     """Somebody with a browser."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self.http = http
+    def __init__(self, http: httpx.AsyncClient, issuer: str = ISSUER) -> None:
+        self.http, self.issuer = http, issuer
         self.answer: httpx.Response
         self.page: Page
         self.left: str | None = None
@@ -76,8 +76,8 @@ class Person:
             if answer.status_code != 303:
                 self.page = Page(answer.text) if "text/html" in answer.headers.get("content-type", "") else Page("")
                 return self
-            location = urljoin(ISSUER, answer.headers["location"])
-            if not location.startswith(f"{ISSUER}/"):
+            location = urljoin(self.issuer, answer.headers["location"])
+            if not location.startswith(f"{self.issuer}/"):
                 self.left = location
                 return self
             answer = await self.http.get(location)
@@ -98,7 +98,9 @@ class Person:
             fields[name] = value
         fields = {key: text for key, text in (fields | changes).items() if text is not None}
         assert form.method == "post"
-        return await self._follow(await self.http.post(form.action, data=fields, headers=headers or SAME_SITE))
+        return await self._follow(
+            await self.http.post(form.action, data=fields, headers=headers or SAME_SITE | {"Origin": self.issuer})
+        )
 
     async def follow(self, link: str) -> Person:
         return await self.goes_to(self.page.links[link])

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,9 @@ def free_port() -> int:
 
 class Process:
     """A server process in development mode with cheap password hashes."""
+
+    trust: ssl.SSLContext | bool = True
+    """What its certificate is checked by, if it has one."""
 
     def __init__(self, home: pathlib.Path, store_url: str | None = None, **environ: str) -> None:
         self.port = free_port()
@@ -46,7 +50,7 @@ class Process:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                if httpx.get(f"{self.url}/readyz", verify=self.trust).status_code == 200:
                     return
             except httpx.HTTPError:
                 time.sleep(0.02)
@@ -57,7 +61,7 @@ class Process:
         return f"http://localhost:{self.port}"
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers={"User-Agent": FIREFOX}, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers={"User-Agent": FIREFOX}, timeout=30, verify=self.trust)
 
     def kill(self) -> None:
         self.process.kill()

@@ -10,10 +10,11 @@ from watchword.adapters.mcp import TokenVerifier
 
 ISSUER = os.environ.get("ISSUER", "http://localhost:8000")
 PORT = int(os.environ.get("PORT", "8001"))
-RESOURCE = f"http://localhost:{PORT}/mcp"
+RESOURCE = os.environ.get("RESOURCE", f"http://localhost:{PORT}/mcp")
 
 # Tokens for an MCP server name that server, and no other, as their audience (RFC 8707).
-verifier = Verifier(ISSUER, os.environ.get("AUDIENCE", RESOURCE), revocations=Revocations())
+revocations = Revocations(token=os.environ.get("FEED_TOKEN"))
+verifier = Verifier(ISSUER, os.environ.get("AUDIENCE", RESOURCE), revocations=revocations)
 tokens = TokenVerifier(verifier, resource=RESOURCE)
 server = MCPServer(
     "Lanterns",
@@ -38,4 +39,4 @@ async def reports() -> str:
 app = tokens.protect(server.streamable_http_app(stateless_http=True, json_response=True))
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=PORT)
+    uvicorn.run(app, port=PORT, ssl_certfile=os.environ.get("TLS_CERT"), ssl_keyfile=os.environ.get("TLS_KEY"))

@@ -46,6 +46,32 @@ def test_a_scope_that_nobody_knows_is_refused_even_if_registered(rules):
         rules.scope(client(scope="openid nonsense"), "nonsense")
 
 
+def stranger(source: str, **metadata) -> Client:
+    return Client(client_id="https://agent.example/me", source=source, metadata=ClientMetadata(**metadata))
+
+
+@pytest.mark.parametrize("source", ["dynamic", "metadata_document"])
+@pytest.mark.rfc("6749 §3.3")
+def test_who_came_by_itself_and_asks_for_all_that_there_is_gets_what_such_clients_may_have(rules, source):
+    every = " ".join(rules.scopes)
+    assert {"watchword:admin", "reports:read"} <= set(rules.scopes)
+    granted = rules.scope(stranger(source), every)
+    assert {"openid", "offline_access", "read"} <= set(granted)
+    assert not {"watchword:admin", "reports:read"} & set(granted)
+    assert rules.scope(stranger(source, scope="read"), every) == ("read",)
+    assert rules.scope(stranger(source), "read nonsense watchword:admin", [API]) == ("read",)
+
+
+@pytest.mark.parametrize("source", ["dynamic", "metadata_document"])
+def test_attack_scope_escalation_who_came_by_itself_never_gets_what_a_role_brings(rules, source):
+    for scope in ("watchword:admin", "nonsense", "watchword:admin nonsense"):
+        with pytest.raises(OAuthError, match="invalid_scope"):
+            rules.scope(stranger(source), scope)
+        assert rules.allowed_scope(stranger(source, scope=scope)) == ()
+    with pytest.raises(OAuthError, match="invalid_scope"):
+        rules.scope(stranger(source, scope="openid"), "read")
+
+
 @pytest.mark.rfc("8707 §2")
 @pytest.mark.parametrize(
     "resource", ["https://unknown.example.test", "/relative", f"{API}#x", f"{API}/", "not a uri", "", "x" * 3000]

@@ -143,6 +143,7 @@ async def test_what_the_sdk_is_told_of_a_token(issuer):
     found = await tokens.verify_token(raw)
     assert (found.subject, found.client_id, found.scopes) == ("ada", "first-party", ["calendar", "notes"])
     assert (found.resource, found.claims["iss"], found.token) == (RESOURCE, issuer.issuer, raw)
+    assert found.expires_at >= found.claims["exp"] + 10, "the SDK grants no leeway, and has clients log in instead"
     assert await tokens.verify_token("x") is None
     assert await tokens.verify_token("a b") is None
     assert await tokens.verify_token("") is None

@@ -5,6 +5,7 @@ Holds no rules; everything is asked of ``gate``. Serves no metadata: the SDK doe
 
 from __future__ import annotations
 
+import math
 from typing import Any, Unpack
 
 from mcp.server.auth.middleware.auth_context import get_access_token
@@ -17,6 +18,7 @@ from watchword.adapters.bearer import Refused
 from watchword.adapters.gate import AnyVerifier, Gate, Presented
 from watchword.adapters.requirement import ANY_TOKEN, Asked, Requirement
 from watchword.verify.access_token import AccessToken
+from watchword.verify.policy import DEFAULT_LEEWAY_SECONDS
 
 __all__ = ["TokenVerifier"]
 
@@ -40,6 +42,9 @@ class TokenVerifier:
         url = metadata if metadata is not None or resource is None else metadata_url(resource)
         self.gate: Gate = Gate(verifier, resource_metadata=url, waits=False)
         self._resource = resource
+        self._leeway = (
+            DEFAULT_LEEWAY_SECONDS if (policy := getattr(verifier, "policy", None)) is None else policy.leeway
+        )
 
     async def verify_token(self, token: str) -> McpAccessToken | None:
         """As the SDK asks for it. Returns: the token; None if it is not good.
@@ -59,7 +64,9 @@ class TokenVerifier:
         return {
             "client_id": token.client_id,
             "scopes": sorted(token.scope),
-            "expires_at": int(token.exp),
+            # The SDK looks at it again, with no leeway of its own. Its clients take a token for good until a little after
+            # it expired, and send their person to the login page when it is refused, instead of refreshing.
+            "expires_at": math.ceil(token.exp + self._leeway),
             "resource": self._resource if self._resource in token.aud else token.aud[0],
             "subject": token.sub,
             "claims": token.claims,
