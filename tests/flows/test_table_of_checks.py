@@ -1,7 +1,7 @@
 """The table of checks is true: each of the checks that every endpoint could make is made exactly where the table says."""
 
 import pytest
-from oauth_story import OAuth, Prover
+from oauth_story import CALLBACK, CHALLENGE, OAuth, Prover
 from story import ISSUER
 from watchword.oauth.names import GrantType
 from watchword_server.clients.metadata import ClientSettings
@@ -16,6 +16,7 @@ PATHS = {place: "/token" for place, _ in GRANTS.values()} | {
     Place.REVOKE: "/revoke",
     Place.USERINFO: "/userinfo",
     Place.DEVICE_AUTHORIZATION: "/device_authorization",
+    Place.PUSHED_REQUEST: "/par",
 }
 """Where each place of the table is."""
 SERVED = tuple(
@@ -37,6 +38,13 @@ def form_for(place: Place) -> dict[str, str]:
     """A form that is not refused before the check in question."""
     if place in GRANT_TYPES:
         return {"grant_type": GRANT_TYPES[place]}
+    if place is Place.PUSHED_REQUEST:
+        return {
+            "response_type": "code",
+            "redirect_uri": CALLBACK,
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+        }
     return {"token": "wo_" + "x" * 43} if place is not Place.DEVICE_AUTHORIZATION else {}
 
 
@@ -45,7 +53,9 @@ async def registered(oauth: OAuth, place: Place, **more):
     grants = [GRANT_TYPES[place]] if place in GRANT_TYPES else ["client_credentials"]
     if place is Place.DEVICE_AUTHORIZATION:
         grants = [str(GrantType.DEVICE_CODE)]
-    uris = ["https://app.example.test/callback"] if place is Place.AUTHORIZATION_CODE else []
+    if place is Place.PUSHED_REQUEST:
+        grants = [str(GrantType.AUTHORIZATION_CODE)]
+    uris = [CALLBACK] if place in {Place.AUTHORIZATION_CODE, Place.PUSHED_REQUEST} else []
     return await oauth.client(
         "known", grant_types=grants, redirect_uris=uris, settings=ClientSettings(exchange=True), **more
     )

@@ -24,6 +24,7 @@ class Place(StrEnum):
     INTROSPECT = "introspect"
     REVOKE = "revoke"
     USERINFO = "userinfo"
+    PUSHED_REQUEST = "pushed_request"
 
 
 class Check(StrEnum):
@@ -64,23 +65,23 @@ class Check(StrEnum):
 
 
 _TABLE: Final = """
-                        client_credentials refresh_token authorization_code device_code token_exchange device_authorization introspect revoke userinfo
-strict form             x                  x             x                  x           x              x                    x          x      x
-nothing in query        x                  x             x                  x           x              x                    x          x      x
-client authentication   x                  x             x                  x           x              x                    x          x      -
-confidential client     x                  -             -                  -           x              -                    x          -      -
-grant allowed           x                  x             x                  x           x              x                    -          -      -
-DPoP proof              x                  x             x                  x           x              -                    -          -      x
-DPoP required           x                  x             x                  x           x              -                    -          -      -
-binding                 -                  x             x                  -           x              -                    -          -      x
-own                     -                  x             x                  x           -              -                    -          x      -
-redirect URI            -                  -             x                  -           -              -                    -          -      -
-PKCE                    -                  -             x                  -           -              -                    -          -      -
-single use              -                  x             x                  x           -              -                    -          -      -
-scope                   x                  x             -                  -           x              x                    -          -      x
-resource                x                  x             x                  -           x              x                    -          -      -
-alive                   -                  x             x                  x           x              -                    x          -      x
-audience                -                  -             -                  -           x              -                    x          -      x
+                        client_credentials refresh_token authorization_code device_code token_exchange device_authorization introspect revoke userinfo pushed_request
+strict form             x                  x             x                  x           x              x                    x          x      x        x
+nothing in query        x                  x             x                  x           x              x                    x          x      x        x
+client authentication   x                  x             x                  x           x              x                    x          x      -        x
+confidential client     x                  -             -                  -           x              -                    x          -      -        -
+grant allowed           x                  x             x                  x           x              x                    -          -      -        x
+DPoP proof              x                  x             x                  x           x              -                    -          -      x        x
+DPoP required           x                  x             x                  x           x              -                    -          -      -        -
+binding                 -                  x             x                  -           x              -                    -          -      x        -
+own                     -                  x             x                  x           -              -                    -          x      -        -
+redirect URI            -                  -             x                  -           -              -                    -          -      -        -
+PKCE                    -                  -             x                  -           -              -                    -          -      -        -
+single use              -                  x             x                  x           -              -                    -          -      -        -
+scope                   x                  x             -                  -           x              x                    -          -      x        x
+resource                x                  x             x                  -           x              x                    -          -      -        x
+alive                   -                  x             x                  x           x              -                    x          -      x        -
+audience                -                  -             -                  -           x              -                    x          -      x        -
 """
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from watchword.oauth.errors import OAuthError
-from watchword.oauth.names import ErrorCode
+from watchword.oauth.names import ErrorCode, GrantType
 
 from watchword_server.clients.client_request import ClientRequests
 from watchword_server.endpoints.authorize.checking import Checker, digest_of
@@ -55,6 +55,8 @@ class PushedRequests:
         """201 with the name of the request (§2.2). Raises OAuthError, as `/token` does (§2.3)."""
         form = await self._requests.form(request)
         client = (await self._requests.authenticate(request, form)).client
+        if not client.allows(GrantType.AUTHORIZATION_CODE):
+            raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not use the authorization code flow")
         values = {name: value for name, value in form.values.items() if name not in _CREDENTIALS}
         if "request_uri" in values:
             # §2.1: the request_uri parameter MUST NOT be provided.
