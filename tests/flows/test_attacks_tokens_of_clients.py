@@ -300,6 +300,10 @@ async def test_attack_introspection_by_strangers_learns_nothing(oauth):
         refused(await oauth.post("/introspect", public, token=token), "invalid_client", 401)
         assert (await oauth.http.post("/introspect", data={"token": token})).status_code == 401
     keeper = await oauth.machine("keeper", settings=ClientSettings(may_introspect=True))
+    robot = await oauth.machine("robot")
+    for_api = (await oauth.token(robot, "client_credentials", resource=API)).json()["access_token"]
+    assert (await oauth.introspected(elsewhere, for_api))["active"]
+    assert await oauth.introspected(keeper, for_api) == {"active": False}, "it answers for the default audience alone"
     assert (await oauth.introspected(keeper, body["access_token"]))["active"]
     assert await oauth.introspected(keeper, body["refresh_token"]) == {"active": False}
     assert (await oauth.introspected(app, body["refresh_token"]))["active"]

@@ -80,6 +80,7 @@ def _introspection(services: Services) -> Introspection:
         services.oauth.id_tokens,
         services.clock,
         issuer=services.settings.issuer,
+        audience=services.settings.audience,
         algorithms=services.settings.oauth.id_token_algorithms,
     )
 

@@ -46,15 +46,19 @@ class Introspection:
         clock: Clock,
         *,
         issuer: str,
+        audience: str,
         algorithms: tuple[str, ...],
     ) -> None:
-        """``algorithms``: those that signed answers are offered by."""
+        """``audience``: the default one, for which a resource server answers that names no other. ``algorithms``: those that
+        signed answers are offered by.
+        """
         self._requests = requests
         self._reader = reader
         self._rotation = rotation
         self._answers = answers
         self._clock = clock
         self._issuer = issuer
+        self._audience = audience
         self._algorithms = algorithms
 
     def routes(self) -> list[Route]:
@@ -84,12 +88,21 @@ class Introspection:
         if raw.startswith(refresh_token.PREFIX):
             return await self._of_refresh_token(raw, caller)
         token = await self._reader.access_token(raw)
-        if token is None or not _is_for(token, caller) or not await self._reader.is_alive(token):
+        if token is None or not self._is_for(token, caller) or not await self._reader.is_alive(token):
             return _INACTIVE
         members = {name: value for name, value in token.claims.items() if name not in _OURS}
         if token.facts.account_id is not None and token.facts.client_id == caller.client_id:
             members["sub"] = self._answers.subjects.of(caller, token.facts.account_id)
         return {"active": True, **members, "token_type": "Bearer" if token.jkt is None else "DPoP"}
+
+    def _is_for(self, token: ReadToken, caller: Client) -> bool:
+        """Whether the caller may learn of this token: its own, or as a resource server one that is meant for it."""
+        if token.facts.client_id == caller.client_id:
+            return True
+        if not caller.settings.may_introspect:
+            return False
+        audiences = caller.settings.audiences or (self._audience,)
+        return not {*audiences, caller.client_id}.isdisjoint(token.audience)
 
     async def _of_refresh_token(self, raw: str, caller: Client) -> dict[str, Any]:
         """Only for the client that holds it: to a resource server a refresh token is nothing (RFC 7662 §4)."""
@@ -122,13 +135,3 @@ class Introspection:
         }
         text = await self._answers.sign(claims, algorithm=algorithm, typ=SIGNED_TYPE)
         return Response(text, headers=_NO_STORE, media_type=f"application/{SIGNED_TYPE}")
-
-
-def _is_for(token: ReadToken, caller: Client) -> bool:
-    """Whether the caller may learn of this token: its own, or as a resource server one that is meant for it."""
-    if token.facts.client_id == caller.client_id:
-        return True
-    if not caller.settings.may_introspect:
-        return False
-    audiences = caller.settings.audiences
-    return audiences is None or not set(audiences).isdisjoint(token.audience)
