@@ -19,6 +19,7 @@ from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.logout.endpoint import Logout
 from watchword_server.endpoints.session.authorizations import OwnAuthorizations
 from watchword_server.endpoints.session.routes import session_routes
+from watchword_server.endpoints.signed_urls import SignedUrlEndpoint
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
 from watchword_server.endpoints.status_list import StatusLists
 from watchword_server.pages.files import page_files
@@ -55,6 +56,17 @@ def served() -> set[str]:
             settings=FeedSettings(),
             patience=1,
             verifiers=UNUSED,
+        ).routes(),
+        *SignedUrlEndpoint(
+            UNUSED,
+            key=UNUSED,
+            jwks=UNUSED,
+            policy=UNUSED,
+            trusted_keys=UNUSED,
+            cut_offs=UNUSED,
+            clock=UNUSED,
+            patience=1,
+            keys_max_age=1,
         ).routes(),
         *SsfTransmitter(UNUSED, UNUSED, UNUSED, issuer="", default_subjects="NONE", limits=UNUSED).routes(),
         *StatusLists(UNUSED, UNUSED, issuer="", ttl=60, clock=UNUSED).routes(),
