@@ -9,16 +9,18 @@ import gettext
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from watchword_server.pages.languages import catalogues, choose
 from watchword_server.settings.pages import Pages as PageSettings
 from watchword_server.web.correlation import correlation_id
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _HEADERS: Final = {
@@ -39,8 +41,7 @@ class Pages:
     def __init__(self, settings: PageSettings) -> None:
         self._settings = settings
         self._catalogues = catalogues()
-        own = [FileSystemLoader(settings.templates)] if settings.templates is not None else []
-        self._loader = ChoiceLoader([*own, FileSystemLoader(_TEMPLATES)])
+        self._folders = [path for path in (settings.templates, _TEMPLATES) if path is not None]
         self._environment = lru_cache(maxsize=None)(self._make_environment)
 
     @property
@@ -93,8 +94,10 @@ class Pages:
         )
 
     def _make_environment(self, language: str) -> Environment:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - a server without pages lacks it
+
         environment = Environment(
-            loader=self._loader,
+            loader=FileSystemLoader(self._folders),
             autoescape=True,
             undefined=StrictUndefined,
             extensions=["jinja2.ext.i18n"],
