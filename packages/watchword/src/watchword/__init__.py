@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from watchword.jose.jwk import Key, KeySet
     from watchword.oauth.errors import OAuthError
     from watchword.oauth.names import ErrorCode
+    from watchword.signedurl import SignedUrl, SignedUrls, UrlRejected
     from watchword.transport import HttpTransport, Transport, TransportError
     from watchword.verify.access_token import AccessToken, Confirmation
     from watchword.verify.check import check_access_token
@@ -63,11 +64,14 @@ __all__ = [
     "Revocations",
     "SeveralIssuers",
     "SharedReplayMemory",
+    "SignedUrl",
+    "SignedUrls",
     "SyncSeveralIssuers",
     "SyncVerifier",
     "TokenRejected",
     "Transport",
     "TransportError",
+    "UrlRejected",
     "Verifier",
     "VerifierUnavailable",
     "__version__",
@@ -103,11 +107,14 @@ if not TYPE_CHECKING:
         "Revocations": "verify.feed_settings",
         "SeveralIssuers": "verify.several",
         "SharedReplayMemory": "verify.replay",
+        "SignedUrl": "signedurl",
+        "SignedUrls": "signedurl",
         "SyncSeveralIssuers": "verify.several",
         "SyncVerifier": "verify.verifier",
         "TokenRejected": "verify.errors",
         "Transport": "transport",
         "TransportError": "transport",
+        "UrlRejected": "signedurl",
         "Verifier": "verify.verifier",
         "VerifierUnavailable": "verify.errors",
         "check_access_token": "verify.check",
