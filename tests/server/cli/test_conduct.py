@@ -33,7 +33,9 @@ def test_every_command_explains_itself(watchword: Run, command: tuple[str, ...])
     assert "Usage: watchword " + " ".join(command) in shown.out
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {("serve",), ("config", "schema")}], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c not in {("serve",), ("edge",), ("config", "schema")}], ids=" ".join
+)
 def test_every_command_that_prints_results_can_print_json(watchword: Run, command: tuple[str, ...]) -> None:
     assert "--json" in watchword(*command, "--help").out
 

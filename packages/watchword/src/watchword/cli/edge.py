@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from watchword.cli.key_file import KeyFileError, read_keys
+from watchword.cli.parser import CommandLine
 from watchword.edge import Checker, InsideTokens, Told, serve
 from watchword.jose.errors import JoseError
 from watchword.signedurl import SignedUrls, SqliteSingleUse
@@ -111,8 +112,8 @@ def _secret(path: Path) -> str:
     return text
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandLine:
+    parser = CommandLine(
         "watchword edge",
         description="Answer a reverse proxy: /token, /url, /either, /inside. See the how-to page on the edge.",
     )

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from watchword.cli.key_file import KeyFileError, make_key, read_keys
+from watchword.cli.parser import CommandLine
 from watchword.signedurl import Bindings, MemorySingleUse, SignedUrls, UrlRejected, UrlRequest
 
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -56,7 +57,8 @@ def _sign(urls: SignedUrls, given: argparse.Namespace) -> int:
         "once": given.once,
         "name": given.name,
     }
-    print(urls.sign(given.url, given.expires, in_path=False if given.in_query else None, **bindings))  # noqa: T201 - a command
+    url = urls.sign(given.url, given.expires, in_path=False if given.in_query else None, **bindings)
+    print(json.dumps({"url": url}) if given.json else url)  # noqa: T201 - a command
     return 0
 
 
@@ -67,8 +69,8 @@ def _verify(urls: SignedUrls, given: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("watchword sign-url", description="Sign a URL with a key from a file.")
+def _parser() -> CommandLine:
+    parser = CommandLine("watchword sign-url", description="Sign a URL with a key from a file.")
     parser.add_argument("url", nargs="?", help="absolute and percent-encoded, as it will be sent")
     parser.add_argument(
         "--key", type=Path, required=True, metavar="FILE", help="a JWK, or a JWK Set whose first key signs"
@@ -88,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--once", action="store_true", help="for one use")
     parser.add_argument("--name", metavar="JTI", help="a name to be cut off by")
     parser.add_argument("--verify", action="store_true", help="verify the URL instead, without cut-offs and uses")
+    parser.add_argument("--json", action="store_true", help="print JSON; what is verified is JSON in any case")
     parser.add_argument("--make-key", action="store_true", help="make a new key in the file instead")
     parser.add_argument("--algorithm", choices=("HS256", "Ed25519"), default="HS256", help="of the new key")
     parser.add_argument("--kid", default="k1", help="name of the new key; default k1")
