@@ -7,6 +7,7 @@ everything durably in SQLite (synchronous FULL), the peer in the memory of its p
 import argparse
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -199,21 +200,26 @@ def main():
             f"OAuth over HTTP: server on core {SERVER_CORE}, load on core {LOAD_CORE} of {len(CORES)}; the peer: {peer}"
         )
         for form in ("jwt", "opaque"):
-            sides = {"ours": Ours(folder, form)}
-            if modules is not None:
-                sides["oidc-provider"] = Peer(folder / "peer", form)
-            compare(sides, "client_credentials", f"client_credentials, {form}", args)
-            compare(sides, "refresh", f"refresh with rotation, {form}", args)
-            if form == "jwt":
-                # oidc-provider keeps no record of its JWTs and does not introspect them.
-                compare({"ours": sides["ours"]}, "introspection", "introspection, jwt", args)
-            else:
-                compare(sides, "introspection", "introspection, opaque", args)
-            for label, side in sides.items():
-                print(
-                    f"  memory after the load               {label:<14} {side.server.memory_mib():7.0f} MiB", flush=True
-                )
-                side.server.stop()
+            with contextlib.ExitStack() as stack:
+                table(folder, form, modules, args, stack)
+
+
+def table(folder, form, modules, args, stack):
+    """All calls with access tokens of one form."""
+    sides = {}
+    for label, make in (("ours", Ours), ("oidc-provider", Peer)):
+        if make is Ours or modules is not None:
+            sides[label] = make(folder if make is Ours else folder / "peer", form)
+            stack.callback(sides[label].server.stop)
+    compare(sides, "client_credentials", f"client_credentials, {form}", args)
+    compare(sides, "refresh", f"refresh with rotation, {form}", args)
+    if form == "jwt":
+        # oidc-provider keeps no record of its JWTs and does not introspect them.
+        compare({"ours": sides["ours"]}, "introspection", "introspection, jwt", args)
+    else:
+        compare(sides, "introspection", "introspection, opaque", args)
+    for label, side in sides.items():
+        print(f"  memory after the load               {label:<14} {side.server.memory_mib():7.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":
