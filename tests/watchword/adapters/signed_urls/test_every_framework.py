@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from watchword.adapters.bearer import Refused
-from watchword.adapters.signed_urls.gate import sent_target
+from watchword.adapters.signed_urls.gate import lies_elsewhere, sent_target
 from watchword.jose import Key
 from watchword.signedurl import MemorySingleUse, SignedUrls
 from watchword.testing import FakeClock, FakeIssuer
@@ -184,6 +184,56 @@ def test_a_decoded_path_that_could_have_been_another_is_refused(path):
     with pytest.raises(Refused) as refused:
         sent_target(None, path, "")
     assert refused.value.status == 403
+
+
+ROUNDABOUT = [
+    "//media/a",
+    "/./media/a",
+    "/x/../media/a",
+    "/x//media/a",
+    "/MEDIA/a",
+    "/media\\a",
+    "/x\\..\\media\\a",
+    "/;/media/a",
+    "media/a",
+    "/%6dedia/a",
+    "/media/",
+    "/\x00/media/a",
+    "",
+]
+
+
+@pytest.mark.parametrize("path", ROUNDABOUT)
+async def test_no_other_way_to_write_a_guarded_path_leads_past_the_gate(urls, tmp_path, path):
+    from starlette.staticfiles import StaticFiles
+    from watchword.adapters.signed_urls import asgi, wsgi
+
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media/a").write_text("secret")
+    guarded = asgi.SignedUrlMiddleware(StaticFiles(directory=tmp_path), urls, under="/media/")
+    caller = STAGES.AsgiCaller(guarded)
+    asked = []
+
+    async def recording(scope, receive, send):
+        await guarded({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    caller.app = recording
+    answer = await caller("GET", "/media/a")
+    assert (answer.status, b"secret" in answer.body) == (403, False)
+    behind = wsgi.SignedUrlMiddleware(
+        lambda environ, start_response: asked.append(environ) or [], urls, under="/media/"
+    )
+
+    def told(environ, start_response):
+        return behind({**environ, "PATH_INFO": path, "RAW_URI": path}, start_response)
+
+    assert (await STAGES.WsgiCaller(told)("GET", "/media/a")).status == 403
+    assert asked == []
+
+
+async def test_what_lies_elsewhere_passes_unasked(urls):
+    for path in ("/", "/index.html", "/other/", "/medi", "/x/media/a", "/.well-known/x"):
+        assert lies_elsewhere(path, "/media/"), path
 
 
 async def test_websockets_and_what_lies_elsewhere(urls):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import unquote_plus, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_plus, unquote_to_bytes, urlsplit
 
 from watchword.signedurl.errors import UrlReason, UrlRejected
 
@@ -88,8 +88,9 @@ def check_target(target: str) -> str:
     path, _, query = target.partition("?")
     if len(target) > MAX_TARGET_LENGTH or not _TARGET.fullmatch(target):
         raise ValueError("a URL to be signed is a path with query in ASCII, percent-encoded, without fragment")
-    if any(unquote_plus(segment) in {".", ".."} for segment in path.split("/")):
-        raise ValueError("a path to be signed has no dot segments: clients would remove them")
+    # Encoded ones too, and behind encoded slashes: a file name out of someone's hands must not lead elsewhere.
+    if not {".", ".."}.isdisjoint(unquote(path).replace("\\", "/").split("/")):
+        raise ValueError("a path to be signed has no dot segments: clients would remove them, and servers follow them")
     if path.startswith("//"):
         raise ValueError("a path that begins with two slashes would be taken for a host")
     if f"/{_FIELD}" in path or PARAMETER in map(_name, query.split("&")):

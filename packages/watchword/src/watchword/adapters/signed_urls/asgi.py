@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from watchword.adapters.asgi import Application, Receive, Scope, Send
 from watchword.adapters.bearer import Refused
 from watchword.adapters.gate import body_of, headers_of
-from watchword.adapters.signed_urls.gate import KEY, admit_async, request_of, sent_target, url_in
+from watchword.adapters.signed_urls.gate import KEY, admit_async, lies_elsewhere, request_of, sent_target, url_in
 from watchword.signedurl import SignedUrl, SignedUrls, UrlRequest
 
 __all__ = ["SignedUrlMiddleware", "signed_url_of", "url_request"]
@@ -24,14 +24,14 @@ class SignedUrlMiddleware:
     """
 
     def __init__(self, app: Application, urls: SignedUrls, *, under: str = "/") -> None:
-        """Guard ``app``, or what of it lies ``under`` a path; the rest passes unasked."""
+        """Guard ``app``, or what of it lies ``under`` a path; what certainly lies elsewhere passes unasked."""
         self.app = app
         self.urls = urls
         self._under = under
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI asks for it."""
-        if scope["type"] not in {"http", "websocket"} or not scope["path"].startswith(self._under):
+        if scope["type"] not in {"http", "websocket"} or lies_elsewhere(scope["path"], self._under):
             await self.app(scope, receive, send)
             return
         if scope["type"] == "websocket":

@@ -57,6 +57,18 @@ def sent_target(raw: str | None, path: str, query: str) -> str:
     return f"{path}?{query}" if query else path
 
 
+def lies_elsewhere(path: str, under: str) -> bool:
+    """Whether a decoded path is certainly not of those that are guarded, however whoever serves it may read it.
+
+    What an application might normalise into a guarded path (``//media``, ``/x/../media``, ``/MEDIA``) is not elsewhere.
+    """
+    if not path.startswith("/") or path.lower().startswith(under.lower()) or not path.isprintable():
+        return False
+    *above, last = path[1:].split("/")
+    dotted = any(segment in {"", ".", ".."} for segment in above) or last in {".", ".."}
+    return not dotted and not set(path) & set("\\%;")
+
+
 def admit(urls: SignedUrls, request: UrlRequest) -> SignedUrl:
     """Verify, where requests come in threads. Raises: Refused."""
     try:

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from watchword.adapters.bearer import Refused
 from watchword.adapters.gate import body_of, headers_of
-from watchword.adapters.signed_urls.gate import KEY, admit, request_of, sent_target, url_in
+from watchword.adapters.signed_urls.gate import KEY, admit, lies_elsewhere, request_of, sent_target, url_in
 from watchword.adapters.wsgi import Application, Environ
 from watchword.signedurl import SignedUrl, SignedUrls, UrlRequest
 
@@ -27,7 +27,7 @@ class SignedUrlMiddleware:
     """
 
     def __init__(self, app: Application, urls: SignedUrls, *, under: str = "/") -> None:
-        """Guard ``app``, or what of it lies ``under`` a path; the rest passes unasked."""
+        """Guard ``app``, or what of it lies ``under`` a path; what certainly lies elsewhere passes unasked."""
         self.app = app
         self.urls = urls
         self._under = under
@@ -35,7 +35,7 @@ class SignedUrlMiddleware:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """As WSGI asks for it."""
         script = environ.get("SCRIPT_NAME", "")
-        if not f"{script}{environ['PATH_INFO']}".startswith(self._under):
+        if lies_elsewhere(f"{script}{environ['PATH_INFO']}", self._under):
             return self.app(environ, start_response)
         try:
             url = admit(self.urls, url_request(environ))
