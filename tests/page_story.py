@@ -65,6 +65,8 @@ class Person:
         self.page: Page
         self.left: str | None = None
         """The address outside the server that the browser was sent to."""
+        self.posted: dict[str, str] | None = None
+        """What it is to post there, if the page says so."""
 
     async def goes_to(self, url: str, **query: str | list[str]) -> Person:
         return await self._follow(await self.http.get(url, params=query or None))

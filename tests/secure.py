@@ -83,11 +83,21 @@ class Secure(Process):
 
 
 async def passes(person: Person, url: str, email: str = ADA) -> str:
-    """Log in and consent, as far as asked. Returns where the browser was sent."""
+    """Log in, consent and log out, as far as asked. Returns where the browser was sent; what it posts there is in
+    ``person.posted``.
+    """
+    person.posted = None
     await person.goes_to(url)
     for _ in range(4):
         if person.left is not None:
             return person.left
+        if "response" in person.page.ids:
+            [form] = person.page.forms
+            person.posted = form.fields
+            return form.action
+        if "sign-out" in person.page.ids:
+            await person.press("sign-out")
+            continue
         if "sign-in" in person.page.ids:
             await person.logs_in(email)
         else:

@@ -146,6 +146,16 @@ async def test_a_long_request_goes_by_being_pushed(oauth, ada):
     assert ada.told["state"] == state
 
 
+@pytest.mark.rfc("9449 §8")
+async def test_whoever_is_asked_for_a_nonce_is_given_one_with_the_refusal(open_server):
+    async with open_server(WATCHWORD_OAUTH__DPOP_NONCE="true") as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        own, prover = await oauth.client("own", settings=FIRST_PARTY), Prover(server.clock)
+        asked = await push(oauth, own, prover.headers(PAR))
+        assert (asked.status_code, asked.json()["error"]) == (400, "use_dpop_nonce")
+        assert (await push(oauth, own, prover.headers(PAR, nonce=asked.headers["dpop-nonce"]))).status_code == 201
+
+
 @pytest.mark.rfc("9449 §10.1")
 async def test_a_proof_at_the_push_binds_the_code_to_its_key(oauth, ada):
     own = await oauth.client("own", settings=ClientSettings(first_party=True))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,3 +40,22 @@ def start(tmp_path_factory: pytest.TempPathFactory, trust: Trust) -> Iterator[St
     yield starting
     for server in running:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def npm_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages of node/package.json, whose scripts were not run."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node is not installed: the clients of npm were NOT tried")
+    folder = tmp_path_factory.mktemp("npm")
+    shutil.copy(Path(__file__).parent / "node/package.json", folder)
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
+    try:
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("the clients of npm were NOT tried: npm fetched nothing in time")
+    if ran.returncode != 0 and re.search(r"ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT", ran.stderr):
+        pytest.skip("the clients of npm were NOT tried: their packages cannot be fetched here")
+    assert ran.returncode == 0, ran.stderr
+    return folder

@@ -39,10 +39,11 @@ class PushedRequests:
         self._requests = requests
         self._proofs = proofs
         self._secret = secret
+        self._answer = oauth_endpoint(self._push)
 
     def routes(self) -> list[Route]:
         """Where it is mounted."""
-        return [Route(PATH, oauth_endpoint(self.handle), methods=["POST"])]
+        return [Route(PATH, self.handle, methods=["POST"])]
 
     def metadata_members(self, issuer: str) -> dict[str, Any]:
         """What discovery says of it (RFC 9126 §5)."""
@@ -52,7 +53,13 @@ class PushedRequests:
         }
 
     async def handle(self, request: Request) -> Response:
-        """201 with the name of the request (§2.2). Raises OAuthError, as `/token` does (§2.3)."""
+        """201 with the name of the request (§2.2), or an error as of `/token` (§2.3)."""
+        response = await self._answer(request)
+        # RFC 9449 §8: whoever is asked for a nonce is given one with the refusal.
+        response.headers.update(self._proofs.nonce_headers())
+        return response
+
+    async def _push(self, request: Request) -> Response:
         form = await self._requests.form(request)
         client = (await self._requests.authenticate(request, form)).client
         if not client.allows(GrantType.AUTHORIZATION_CODE):
@@ -80,5 +87,5 @@ class PushedRequests:
             expires_at=now + LIFETIME,
         )
         answer = msgspec.json.encode({"request_uri": name, "expires_in": LIFETIME})
-        headers = {"Cache-Control": "no-store", **self._proofs.nonce_headers()}
+        headers = {"Cache-Control": "no-store"}
         return Response(answer, 201, headers, media_type="application/json")

@@ -1,0 +1,216 @@
+"""oauth4webapi and openid-client, as they come from npm, over https: every flow, by every way to authenticate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from process import free_port
+from secure import ADA, Secure, Trust, child_environ, passes
+from watchword.jose.jwk import Key
+
+HERE = Path(__file__).parent / "node"
+LIBRARIES = ("oauth4webapi", "openid_client")
+REDIRECT = "https://app.example.test/callback"
+BYE = "https://app.example.test/bye"
+API, ORDERS = "https://api.example.test", "https://orders.example.test"
+SCOPE = "openid profile email offline_access"
+SECRET = "a secret of forty characters, and no more"
+KEY = Key.generate("ES256", "client-key")
+BACK_CHANNEL = free_port()
+
+WAYS = {
+    "client_secret_basic": "RS256",
+    "client_secret_post": "ES256",
+    "client_secret_jwt": "EdDSA",
+    "private_key_jwt": "PS256",
+    "none": "ES256",
+}
+"""How clients authenticate, and by which algorithm each has its ID tokens signed."""
+
+
+def client(client_id: str, method: str, algorithm: str = "ES256", **more: Any) -> dict[str, Any]:
+    return {
+        "client_id": client_id,
+        "client_name": f"The client {client_id}",
+        "redirect_uris": [REDIRECT],
+        "post_logout_redirect_uris": [BYE],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": method,
+        "id_token_signed_response_alg": algorithm,
+        "scope": f"{SCOPE} read orders",
+        **({"client_secret": SECRET} if method.startswith("client_secret") else {}),
+        **({"jwks": {"keys": [KEY.public_jwk()]}} if method == "private_key_jwt" else {}),
+        **more,
+    }
+
+
+CLIENTS = [
+    *(client(method, method, algorithm) for method, algorithm in WAYS.items()),
+    client("bound", "private_key_jwt", dpop_bound_access_tokens=True),
+    client("robot", "client_secret_basic", redirect_uris=[], grant_types=["client_credentials"], scope="read"),
+    client("orders", "client_secret_basic", grant_types=["authorization_code", EXCHANGE := "urn:ietf:params:oauth:grant-type:token-exchange"], exchange=True),
+    client("told", "client_secret_basic", backchannel_logout_uri=f"https://localhost:{BACK_CHANNEL}/out"),
+]  # fmt: skip
+
+
+class Node:
+    """A library in a process of its own, which tells stories one after the other."""
+
+    def __init__(self, library: str, folder: Path, trust: Trust) -> None:
+        self.library = library
+        self.log = folder / f"{library}.log"
+        with self.log.open("wb") as told:
+            self.process = subprocess.Popen(
+                [shutil.which("node") or "node", str(folder / f"{library}.mjs")],
+                env=child_environ(trust), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, text=True,
+            )  # fmt: skip
+
+    def _say(self, message: dict[str, Any]) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(message) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, self.log.read_text()
+        return json.loads(line)
+
+    async def tells(self, story: str, server: Secure, /, client_id: str = "", **given: Any) -> Any:
+        """Tell it. A person opens the pages it asks for, logs in and allows."""
+        known = next((one for one in CLIENTS if one["client_id"] == client_id), {"client_id": client_id})
+        shown = {
+            name: known[name]
+            for name in ("client_id", "token_endpoint_auth_method", "id_token_signed_response_alg")
+            if name in known
+        }
+        private = KEY.private_jwk() | {"alg": "ES256"}
+        message = {"story": story, "issuer": server.url, "client": shown, "secret": SECRET, "key": private}
+        async with server.client() as http:
+            person = server.person(http)
+            said = self._say({"scope": SCOPE} | message | given)
+            while "open" in said:
+                back = await passes(person, said["open"])
+                said = self._say({"back": back, "form": person.posted})
+        assert "failed" not in said, (said.get("failed"), said.get("cause"), server.log.read_text()[-3000:])
+        return said["done"]
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def packages(npm_packages) -> Path:
+    for file in HERE.glob("*.mjs"):
+        shutil.copy(file, npm_packages)
+    return npm_packages
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def node(request, packages, trust) -> Iterator[Node]:
+    running = Node(request.param, packages, trust)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def strict(packages, trust) -> Iterator[Node]:
+    """What oauth4webapi alone has."""
+    running = Node("oauth4webapi", packages, trust)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def server(start) -> Secure:
+    running = start(
+        CLIENTS,
+        WATCHWORD_OAUTH__DPOP_NONCE="true",
+        WATCHWORD_SELF_REGISTRATION__DYNAMIC="open",
+        WATCHWORD_TOKENS__ACCESS_LIFETIME="300",
+        WATCHWORD_SCOPES=json.dumps({"read": "Read your things", "orders": "See your orders"}),
+        WATCHWORD_RESOURCES=json.dumps({API: {"scopes": ["read"]}, ORDERS: {"scopes": ["orders"]}}),
+    )
+    running.account = running.register()
+    return running
+
+
+@pytest.mark.parametrize("method", WAYS)
+async def test_code_userinfo_refresh_introspection_and_revocation(node, server, method):
+    told = await node.tells("everything", server, method)
+    assert told["sub"] == server.account
+    assert told["person"]["email"] == ADA
+    assert told["alg"] == WAYS[method]
+    assert told["token_type"] == "bearer"
+    if method != "none":
+        assert (told["active"], told["after"]) == (True, False)
+    if node.library == "openid_client":
+        assert told["back"] == BYE
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+async def test_tokens_bound_by_dpop_with_a_nonce_of_the_server(node, server, algorithm):
+    told = await node.tells("everything", server, "bound", dpop=algorithm)
+    assert (told["token_type"], told["active"], told["after"]) == ("dpop", True, False)
+
+
+@pytest.mark.parametrize("more", [{"par": True}, {"par": True, "dpop": "ES256"}], ids=["plain", "dpop"])
+async def test_pushed_requests(node, server, more):
+    assert (await node.tells("everything", server, "private_key_jwt", **more))["sub"] == server.account
+
+
+@pytest.mark.parametrize("mode", ["form_post", "query"])
+async def test_response_modes(node, server, mode):
+    told = await node.tells("everything", server, "client_secret_basic", response_mode=mode)
+    assert told["sub"] == server.account
+
+
+async def test_both_documents_of_discovery_say_the_same(strict, server):
+    openid, oauth = await strict.tells("both_documents", server)
+    assert openid == oauth
+    assert openid["issuer"] == server.url
+
+
+async def test_a_machine_gets_a_token_for_one_resource(node, server):
+    told = await node.tells("client_credentials", server, "robot", scope="read", resource=API)
+    assert told["token_type"] == "bearer"
+    if node.library == "oauth4webapi":
+        assert (told["claims"]["aud"], told["claims"]["scope"]) == (API, "read")
+        assert told["claims"]["sub"] == "robot"
+
+
+async def test_a_token_is_exchanged_for_one_of_another_service(strict, server):
+    told = await strict.tells(
+        "token_exchange", server, "orders", scope="openid orders", resource=ORDERS, narrow="orders"
+    )
+    assert (told["claims"]["aud"], told["claims"]["sub"]) == (ORDERS, server.account)
+    assert told["answer"]["issued_token_type"] == "urn:ietf:params:oauth:token-type:access_token"
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "private_key_jwt", "none"])
+async def test_a_client_registers_itself_and_signs_somebody_in(strict, server, method):
+    metadata = {
+        "token_endpoint_auth_method": method,
+        "client_name": "Came by itself",
+        **({"jwks": {"keys": [KEY.public_jwk()]}} if method == "private_key_jwt" else {}),
+    }
+    told = await strict.tells("registration", server, metadata=metadata)
+    assert told["sub"] == server.account
+    assert told["client"]["token_endpoint_auth_method"] == method
+
+
+async def test_a_logout_brings_the_browser_back_and_tells_the_client(strict, server, trust):
+    tls = {"cert": str(trust.server.certificate), "key": str(trust.server.key)}
+    told = await strict.tells("logout", server, "told", scope="openid", tls=tls, port=BACK_CHANNEL)
+    assert told["back"] == f"{BYE}?state=s-1"
+    logout = told["logout"]
+    assert logout["sid"] == told["sid"]
+    assert logout["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+    assert "nonce" not in logout
+    assert httpx.get(f"{server.url}/readyz", verify=server.trust).status_code == 200
