@@ -29,6 +29,9 @@ import psutil
 from django.core.signing import TimestampSigner
 from itsdangerous import URLSafeTimedSerializer
 from watchword.clock import system_clock
+from watchword.edge import Checker, Told
+from watchword.edge.checker import CHECKS
+from watchword.edge.question import read
 from watchword.jose import Key
 from watchword.signedurl import SignedUrls, UrlRequest
 from watchword.verify.revocation import CutOff, RevocationView
@@ -67,6 +70,16 @@ def works() -> tuple[dict[str, Work], dict[str, Work]]:
         verify[name] = lambda urls=urls, asked=asked: urls.verify(next(asked))
         turn = itertools.cycle(plain)
         sign[name] = lambda urls=urls, turn=turn, bindings=bindings: urls.sign(next(turn), 3600, **bindings)
+    here = SignedUrls(raw_key, origin=ORIGIN)
+    heads = itertools.cycle(
+        [
+            f"GET /url HTTP/1.1\r\nHost: edge\r\nX-Original-Method: GET\r\nX-Original-Host: media.example.com\r\n"
+            f"X-Real-IP: 192.0.2.7\r\nX-Original-URI: {here.sign(path, 3600)[len(ORIGIN) :]}".encode()
+            for path in paths
+        ]
+    )
+    checker = Checker(urls=here)
+    verify["plain, by the edge's checker"] = lambda: checker.answer_now(read(next(heads), Told.NGINX, CHECKS))
     raw_ed = Key.generate("Ed25519", kid="e1")
     signature = raw_ed.signers["Ed25519"](message)
     verify["raw Ed25519"] = lambda: raw_ed.verifiers["Ed25519"](signature, message)
