@@ -26,7 +26,8 @@ HIDDEN = "(set, not shown)"
 def shown(settings: Settings) -> dict[str, Any]:
     """Every setting by dotted path, secrets hidden: whether one is set shows, what it is does not."""
     return {
-        path: HIDDEN if leaf.secret and value is not None else _readable(value) for path, leaf, value in _walk(settings)
+        path: HIDDEN if leaf.secret and value not in (None, (), {}) else _readable(value)
+        for path, leaf, value in _walk(settings)
     }
 
 

@@ -75,6 +75,7 @@ def retry(
     context: typer.Context,
     ids: Annotated[list[int] | None, typer.Argument(metavar="ID", help="Dead letters.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    json_: JsonFlag = False,
 ) -> None:
     """Have dead letters delivered again, by a running server, at once."""
     if bool(ids) == all_:
@@ -93,6 +94,9 @@ def retry(
     if not all_ and len(done) < len(ids or ()):
         missing = ", ".join(str(one) for one in ids or () if one not in done)
         raise CommandFailed(f"there is no dead letter {missing}", "watchword outbox list")
+    if json_:
+        emit_json({"retried": done})
+        return
     typer.echo(f"{len(done)} to be delivered again")
 
 
@@ -101,6 +105,7 @@ def drop(
     context: typer.Context,
     which: Annotated[int, typer.Argument(metavar="ID", min=1, help="The dead letter.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json_: JsonFlag = False,
 ) -> None:
     """Forget a dead letter. Its destination is never told."""
     if not yes:
@@ -111,6 +116,9 @@ def drop(
 
     if not run_with_services(context, work):
         raise CommandFailed(f"there is no dead letter {which}", "watchword outbox list")
+    if json_:
+        emit_json({"dropped": which})
+        return
     typer.echo("forgotten")
 
 
