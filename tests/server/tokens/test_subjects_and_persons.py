@@ -98,3 +98,20 @@ async def test_an_id_token_says_nothing_of_what_is_not_known():
 
     said = msgspec.json.decode(base64url.decode(text.split(".")[1]))
     assert not said.keys() & {"nonce", "acr", "amr", "at_hash", "c_hash"}
+
+
+@pytest.mark.rfc("OpenID Connect Core §8.1")
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"redirect_uris": ("com.evil.app://victim.example/cb",), "application_type": "native"},
+        {"redirect_uris": ("http://localhost/cb",), "application_type": "native"},
+        {"redirect_uris": ("http://127.0.0.1/cb",), "application_type": "native"},
+        {"redirect_uris": ("https://victim.example/cb",), "grant_types": ("urn:ietf:params:oauth:grant-type:device_code",)},
+        {"redirect_uris": ("https://victim.example/cb", "https://evil.example/cb")},
+    ],
+)  # fmt: skip
+def test_attack_correlation_a_client_that_shows_nothing_of_a_host_is_not_of_its_sector(more):
+    victim = client("victim", subject_type="pairwise", redirect_uris=("https://victim.example/callback",))
+    assert sector(victim) == "victim.example"
+    assert sector(client("evil", subject_type="pairwise", **more)) == "evil"

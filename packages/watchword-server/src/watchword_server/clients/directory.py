@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
+from watchword.oauth.errors import OAuthError
 
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.store.authorization_port import Clients
@@ -45,6 +46,19 @@ class ClientDirectory:
             found = await source.find(client_id)
             if found is not None:
                 return found
+            if isinstance(source, StoredClients) and await source.has(client_id):
+                # Disabled: its document on the web must not bring it back.
+                return None
+        return None
+
+
+async def find_if_reachable(clients: ClientSource, client_id: str) -> Client | None:
+    """As ``find``, but None for a client whose own document cannot be had now, or may not be used any more: for what goes
+    on without it. A stranger's document must not keep anybody from logging out.
+    """
+    try:
+        return await clients.find(client_id)
+    except OAuthError:
         return None
 
 
@@ -84,6 +98,10 @@ class StoredClients:
             self._remembered.clear()
         self._remembered[client_id] = (row, client)
         return client
+
+    async def has(self, client_id: str) -> bool:
+        """Whether it is on record, disabled or not."""
+        return await self._store.client(client_id) is not None
 
 
 class ClientDocument(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -92,10 +92,11 @@ class DynamicRegistration:
             raise _no_token("an initial access token is needed to register")
         metadata = self._within_scopes(read_metadata(members))
         judge(metadata, self._administration.rules, self._settings)
-        await check_sector(metadata, self._outgoing)
-        # Last: a request that is refused must not cost a use of the token.
+        # A request that is refused must not cost a use of the token; but before anything is fetched, or whoever brings an
+        # invented one could send this server to any address, uncounted.
         if initial_token is not None and not await self._store.use_registration_token(digest_of(initial_token)):
             raise _no_token("the initial access token is unknown, used up or has expired")
+        await check_sector(metadata, self._outgoing)
         return await self._add(metadata, origin)
 
     async def _add(self, metadata: ClientMetadata, origin: Origin) -> Registered:

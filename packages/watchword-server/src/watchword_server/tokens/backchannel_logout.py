@@ -12,13 +12,17 @@ from urllib.parse import urlencode
 
 import msgspec
 from watchword.clock import Clock
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.directory import ClientSource
 from watchword_server.clients.metadata import Client
+from watchword_server.clients.metadata_document import is_document_url
 from watchword_server.outbox.courier import Delivered, Never, NotYet, Outcome
 from watchword_server.store.authorization_port import SignOns
 from watchword_server.store.authorization_records import ClientSession
 from watchword_server.store.delivery_records import Delivery, NewDelivery, News
+from watchword_server.store.records import Session
 from watchword_server.tokens.id_token import IdTokens
 from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefused
 
@@ -87,6 +91,9 @@ class LogoutTranslator:
         self, news: News, ended: ClientSession, wants: dict[str, Client | None], *, together: bool
     ) -> NewDelivery | None:
         session = ended.session
+        if is_document_url(session.client_id):
+            # Its document may have to be fetched: the courier does, since the log waits for no stranger's host.
+            return _notice(news, session, named=session.sid)
         if session.client_id not in wants:
             wants[session.client_id] = await self._clients.find(session.client_id)
         client = wants[session.client_id]
@@ -94,12 +101,16 @@ class LogoutTranslator:
             return None
         # §2.4: without sid all sessions of the subject at the client are meant; who registered that it needs one gets it.
         named = None if together and not client.metadata.backchannel_logout_session_required else session.sid
-        return NewDelivery(
-            kind=KIND,
-            destination=client.client_id,
-            payload=_encode(Ended(session.account_id, named)),
-            dedupe=f"{news.position}:{named or session.account_id}",
-        )
+        return _notice(news, session, named=named)
+
+
+def _notice(news: News, session: Session, *, named: str | None) -> NewDelivery:
+    return NewDelivery(
+        kind=KIND,
+        destination=session.client_id,
+        payload=_encode(Ended(session.account_id, named)),
+        dedupe=f"{news.position}:{named or session.account_id}",
+    )
 
 
 class LogoutCourier:
@@ -116,7 +127,13 @@ class LogoutCourier:
 
     async def carry(self, delivery: Delivery) -> Outcome:
         """As `Courier.carry`."""
-        client = await self._clients.find(delivery.destination)
+        try:
+            client = await self._clients.find(delivery.destination)
+        except OAuthError as refused:
+            if refused.code is ErrorCode.TEMPORARILY_UNAVAILABLE:
+                return NotYet(refused.description)
+            # Its document is gone, or may not be used: nobody is there to be told.
+            return Delivered()
         uri = None if client is None else client.metadata.backchannel_logout_uri
         if client is None or uri is None:
             return Delivered()

@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from watchword.jose import base64url
+from watchword.oauth.names import GrantType
 
 from watchword_server.clients.metadata import Client
 
@@ -41,6 +42,15 @@ class Subjects:
 
 
 def sector(client: Client) -> str:
-    """The sector identifier: the host of ``sector_identifier_uri``, else that of the redirect URIs (§8.1)."""
-    uri = client.metadata.sector_identifier_uri or next(iter(client.metadata.redirect_uris), "")
-    return urlsplit(uri).hostname or client.client_id
+    """The sector identifier: the host of ``sector_identifier_uri``, else that of the redirect URIs (§8.1), else the client.
+
+    A host counts only where nothing is sent but to it: who names it by a scheme of its own, or gets tokens without being
+    redirected, has shown nothing of it; and every machine is localhost.
+    """
+    metadata = client.metadata
+    if metadata.sector_identifier_uri is not None:
+        return urlsplit(metadata.sector_identifier_uri).hostname or client.client_id
+    hosts = {urlsplit(uri).hostname if uri.startswith("https://") else None for uri in metadata.redirect_uris}
+    if len(hosts) != 1 or GrantType.DEVICE_CODE in metadata.grant_types:
+        return client.client_id
+    return hosts.pop() or client.client_id

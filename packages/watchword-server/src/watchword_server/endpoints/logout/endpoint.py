@@ -17,6 +17,7 @@ from watchword.clock import Clock
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
+from watchword_server.clients.directory import find_if_reachable
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.logout.request import FindsClients, LogoutRequest, read_logout
 from watchword_server.pages.answering import page_endpoint
@@ -105,7 +106,7 @@ class Logout:
             return self._done(request, values, asked, frames=())
         if self._is_about(asked, view):
             return await self._end(request, values, asked, view)
-        return self._ask(request, values, view, then=asked.then)
+        return self._ask(request, values, view, asked)
 
     async def begin_posted(self, request: Request) -> Response:
         """POST: sent round by GET, with which alone the browser sends its cookies here from another site."""
@@ -148,7 +149,7 @@ class Logout:
             return False
         return self._services.subject_of(asked.client, view.account.id) == asked.hint.sub
 
-    def _ask(self, request: Request, values: dict[str, str], view: SignOnView, *, then: str | None) -> Response:
+    def _ask(self, request: Request, values: dict[str, str], view: SignOnView, asked: LogoutRequest) -> Response:
         services, now = self._services, self._services.clock.now()
         browser = services.flow.read(request.headers)
         cookies = {}
@@ -156,14 +157,21 @@ class Logout:
             browser = services.secret("wf")
             cookies["Set-Cookie"] = services.flow.set(browser, max_age=_FLOW_SECONDS)
         kept = {name: value for name, value in values.items() if name in _TICKET_VALUES}
+        if asked.client is not None:
+            # Where the hint alone named it: the hint does not fit into the ticket.
+            kept["client_id"] = asked.client.client_id
         ticket = Ticket(purpose=PURPOSE, values=kept, began=now, expires_at=now + LIFETIME)
+        try:
+            sealed = services.tickets.seal(ticket, browser)
+        except ValueError:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, "the request is too long") from None
         return services.pages.show(
             "logout",
             services.pages.language(request, values.get("ui_locales")),
-            posts_to=("'self'",) if then is None else posting_back(then),
+            posts_to=("'self'",) if asked.then is None else posting_back(asked.then),
             headers=cookies,
             account=shown_name(view.account.email),
-            ticket=services.tickets.seal(ticket, browser),
+            ticket=sealed,
         )
 
     async def _end(self, request: Request, values: dict[str, str], asked: LogoutRequest, view: SignOnView) -> Response:
@@ -183,7 +191,7 @@ class Logout:
         """Where the browser tells clients that they are logged out (Front-Channel Logout §2), each with issuer and sid."""
         frames: dict[str, None] = {}
         for held in await self._services.state.client_sessions(sign_on=view.sign_on.id, limit=_MOST_FRAMES):
-            client = await self._services.clients.find(held.session.client_id)
+            client = await find_if_reachable(self._services.clients, held.session.client_id)
             uri = client.metadata.frontchannel_logout_uri if client is not None else None
             if uri is not None and is_framable(uri):
                 frames[with_query(uri, {"iss": self._services.issuer, "sid": held.session.sid})] = None

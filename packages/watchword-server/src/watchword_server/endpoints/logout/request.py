@@ -13,6 +13,7 @@ import msgspec
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
+from watchword_server.clients.directory import find_if_reachable
 from watchword_server.clients.metadata import Client
 from watchword_server.tokens.id_token_hint import IdTokenHint
 from watchword_server.web.redirects import with_query
@@ -54,7 +55,7 @@ async def read_logout(
         # §2: when both are present, the OP MUST verify that the ID token was issued to that client.
         raise OAuthError(ErrorCode.INVALID_REQUEST, "client_id is not that of the id_token_hint")
     named = client_id or (hint.client_id if hint is not None else None)
-    client = await clients.find(named) if named is not None else None
+    client = await find_if_reachable(clients, named) if named is not None else None
     if client_id is not None and client is None:
         raise OAuthError(ErrorCode.INVALID_CLIENT, "client_id is not known here")
     return LogoutRequest(client=client, hint=hint, then=_then(values, client))
@@ -62,6 +63,8 @@ async def read_logout(
 
 def _then(values: Mapping[str, str], client: Client | None) -> str | None:
     uri, state = values.get("post_logout_redirect_uri"), values.get("state")
+    if state is not None and not _STATE.fullmatch(state):
+        raise OAuthError(ErrorCode.INVALID_REQUEST, "state is too long, or holds characters it may not hold")
     if uri is None:
         return None
     if client is None:
@@ -69,6 +72,4 @@ def _then(values: Mapping[str, str], client: Client | None) -> str | None:
     # §3: the value MUST have been previously registered, compared as exact strings.
     if uri not in client.metadata.post_logout_redirect_uris:
         raise OAuthError(ErrorCode.INVALID_REQUEST, "post_logout_redirect_uri is not one that this client registered")
-    if state is not None and not _STATE.fullmatch(state):
-        raise OAuthError(ErrorCode.INVALID_REQUEST, "state is too long, or holds characters it may not hold")
     return with_query(uri, {"state": state} if state is not None else {})

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from watchword_server.clients.directory import find_if_reachable
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
 from watchword_server.sessions.listing import HOUR
@@ -114,7 +115,7 @@ class OwnAuthorizations:
         return _json(AuthorizationList(shown, found[-1].client_id if len(found) == _MOST else None))
 
     async def _shown(self, authorization: Authorization) -> ListedAuthorization:
-        client = await self._clients.find(authorization.client_id)
+        client = await find_if_reachable(self._clients, authorization.client_id)
         return ListedAuthorization(
             client_id=authorization.client_id,
             client_name=client.name if client is not None else authorization.client_id,
