@@ -45,7 +45,7 @@ def form_for(place: Place) -> dict[str, str]:
             "code_challenge": CHALLENGE,
             "code_challenge_method": "S256",
         }
-    return {"token": "wo_" + "x" * 43} if place is not Place.DEVICE_AUTHORIZATION else {}
+    return {"token": "wo_" + "x" * 43} if place is not Place.DEVICE_AUTHORIZATION else {"scope": "openid"}
 
 
 async def registered(oauth: OAuth, place: Place, **more):

@@ -28,8 +28,9 @@ from watchword_server.clients.tls_authentication import CertificateAuthenticatio
 from watchword_server.keys.ring import KeyRing
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.settings.tree import Settings
-from watchword_server.store.authorization_port import AuthorizationStore
+from watchword_server.store.port import Store
 from watchword_server.tokens.client_sessions import ClientSessions
+from watchword_server.tokens.device_throttle import DeviceThrottle
 from watchword_server.tokens.id_token import IdTokens
 from watchword_server.tokens.issuer import AccessTokenIssuer
 from watchword_server.tokens.proofs import Proofs
@@ -47,6 +48,7 @@ GRANT_TYPES = (
     "refresh_token",
     "client_credentials",
     "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:grant-type:device_code",
 )
 """What clients may register for."""
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
@@ -72,6 +74,7 @@ class OAuthServices:
     reader: TokenReader
     sessions: ClientSessions
     profiles: ProfileService
+    devices: DeviceThrottle
 
 
 def asks_certificates(settings: Settings) -> bool:
@@ -81,7 +84,7 @@ def asks_certificates(settings: Settings) -> bool:
 
 def compose_oauth(
     settings: Settings,
-    store: AuthorizationStore,
+    store: Store,
     clock: Clock,
     *,
     keys: KeyRing,
@@ -169,4 +172,7 @@ def compose_oauth(
             identifier=session_identifier,
         ),
         profiles=ProfileService(store, clock),
+        devices=DeviceThrottle(
+            store, settings.throttle, secret=master.derive("device-throttle", settings.environment), clock=clock
+        ),
     )

@@ -10,8 +10,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from watchword_server import entropy
 from watchword_server.app import Services
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS, SECRET_ASSERTION_ALGORITHMS
+from watchword_server.endpoints.device_authorization import PATH as DEVICE_PATH
+from watchword_server.endpoints.device_authorization import DeviceAuthorization, DeviceServices
 from watchword_server.endpoints.introspect import Introspection
 from watchword_server.endpoints.register import PATH as REGISTER_PATH
 from watchword_server.endpoints.register import Register
@@ -27,13 +30,19 @@ from watchword_server.oauth_composition import asks_certificates
 from watchword_server.web.client_address import throttle_network
 from watchword_server.web.stack import body_limits
 
-PUBLIC_PATHS = (TOKEN_PATH, REVOKE_PATH, USERINFO_PATH, REGISTER_PATH)
+PUBLIC_PATHS = (TOKEN_PATH, REVOKE_PATH, USERINFO_PATH, REGISTER_PATH, DEVICE_PATH)
 """What applications in browsers of any origin may call, without credentials of the browser."""
 
 
 def oauth_endpoints(services: Services) -> tuple[list[BaseRoute], dict[str, Any]]:
     """The routes, and the members of the metadata document that they stand for (RFC 8414 §2): nothing else is listed."""
-    endpoints = (token_endpoint(services), _introspection(services), _revocation(services), _userinfo(services))
+    endpoints = (
+        token_endpoint(services),
+        _introspection(services),
+        _revocation(services),
+        _userinfo(services),
+        _device_authorization(services),
+    )
     routes: list[BaseRoute] = [route for endpoint in endpoints for route in endpoint.routes()]
     members = _common_members(services)
     for endpoint in endpoints:
@@ -69,6 +78,23 @@ def token_endpoint(services: Services) -> TokenEndpoint:
         services.store,
         place_of=_place,
         origin_of=origin,
+    )
+
+
+def _device_authorization(services: Services) -> DeviceAuthorization:
+    settings, oauth = services.settings, services.oauth
+    return DeviceAuthorization(
+        DeviceServices(
+            codes=services.store,
+            requests=oauth.requests,
+            entitlements=oauth.entitlements,
+            clock=services.clock,
+            throttle=oauth.devices,
+            issuer=settings.issuer,
+            lifetime=settings.oauth.device_lifetime,
+            secret=entropy.prefixed,
+            random_bytes=entropy.random_bytes,
+        )
     )
 
 

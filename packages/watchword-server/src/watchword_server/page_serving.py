@@ -95,6 +95,7 @@ def authorize_services(services: Services) -> AuthorizeServices:
         limits=body_limits(settings),
         metrics=services.metrics,
         clock=services.clock,
+        devices=oauth.devices,
         registration_open=settings.registration.open,
         shortest_password=settings.passwords.min_length,
         place_of=_place,

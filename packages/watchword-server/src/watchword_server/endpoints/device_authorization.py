@@ -22,12 +22,12 @@ from watchword_server.clients.client_request import ClientRequests
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.store.authorization_port import Codes
 from watchword_server.store.authorization_records import NewDeviceCode
-from watchword_server.tokens.device_request import DeviceRequest, shown_user_code, user_code
+from watchword_server.tokens.device_request import VERIFICATION_PATH, DeviceRequest, shown_user_code, user_code
+from watchword_server.tokens.device_throttle import DeviceThrottle
 from watchword_server.web.device import device_kind, device_label
 from watchword_server.web.errors import oauth_endpoint
 
 PATH: Final = "/device_authorization"
-VERIFICATION_PATH: Final = "/device"
 INTERVAL: Final = 5
 """Seconds between polls (RFC 8628 §3.2: the default)."""
 CODE_PREFIX: Final = "wd"
@@ -44,6 +44,7 @@ class DeviceServices:
     requests: ClientRequests
     entitlements: Entitlements
     clock: Clock
+    throttle: DeviceThrottle
     issuer: str
     lifetime: float
     """Seconds that a code is good for."""
@@ -72,6 +73,10 @@ class DeviceAuthorization:
         client = (await services.requests.authenticate(request, form)).client
         if not client.allows(GrantType.DEVICE_CODE):
             raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "this client did not register for the device grant")
+        address = request.client.host if request.client else None
+        if not client.is_confidential and not await services.throttle.admits(address):
+            # Anybody can ask in the name of a public client: nobody fills the store so, nor makes codes easier to hit.
+            raise OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, "too many codes were asked for from here; try later")
         resource = services.entitlements.resources(client, form.resources)
         agent = request.headers.get("user-agent", "")
         wanted = DeviceRequest(

@@ -131,6 +131,13 @@ class OAuth(Section):
     assertion_lifetime: WholeSeconds = setting(
         3600, "How far ahead the `exp` of a client's assertion may lie (RFC 7523).", "seconds", ge=10, le=3600
     )
+    device_lifetime: WholeSeconds = setting(
+        600,
+        "How long the code that a device shows is good for; in that time its person types it, signs in and decides.",
+        "seconds",
+        ge=60,
+        le=1800,
+    )
     dpop_nonce: bool = setting(
         default=False, description="Whether DPoP proofs need a nonce of this server (RFC 9449 §8)."
     )

@@ -163,6 +163,18 @@ class Throttle(Section):
     registrations: int = _of(
         200, "Registrations a client address (IPv6: /64) may try within the window.", "registrations", ge=1
     )
+    device_failures: int = _of(
+        20, "Wrong codes of devices a client address (IPv6: /64) within the window.", "failures", ge=1
+    )
+    device_failures_total: int = _of(
+        1000, "Wrong codes of devices from everywhere within the window (RFC 8628 §5.1).", "failures", ge=1
+    )
+    device_requests: int = _of(
+        200,
+        "Codes that devices of public clients may ask for from one client address (IPv6: /64) within the window.",
+        "requests",
+        ge=1,
+    )
     window: WholeSeconds = _of(
         900,
         "The window. It doubles, up to a day, each time an account reaches its limit again.",

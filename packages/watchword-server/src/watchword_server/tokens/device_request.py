@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+VERIFICATION_PATH: Final = "/device"
+"""The page on which a person types the code."""
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
 """RFC 8628 §6.1: no vowels, so that no words come out, and nothing that looks like a digit."""
 LENGTH: Final = 8

@@ -64,8 +64,8 @@ class Tickets:
             raise ValueError("the ticket does not fit in a URL")
         return sealed
 
-    def open(self, text: str | None, browser: str | None, *, purpose: str) -> Ticket:
-        """The ticket again, whether or not it has expired. Raises TicketRefused."""
+    def open(self, text: str | None, browser: str | None, *, purpose: str, also: str | None = None) -> Ticket:
+        """The ticket again, whether or not it has expired: of that purpose, or of the other. Raises TicketRefused."""
         if not text or not browser or len(text) > MAX_TICKET:
             raise TicketRefused
         try:
@@ -80,7 +80,7 @@ class Tickets:
             ticket = _decode(octets)
         except msgspec.MsgspecError:  # of an earlier version of this program
             raise TicketRefused from None
-        if ticket.purpose != purpose:
+        if ticket.purpose not in (purpose, also):
             raise TicketRefused
         return ticket
 

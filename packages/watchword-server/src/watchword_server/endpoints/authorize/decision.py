@@ -81,6 +81,9 @@ class Decisions:
         return await self._denied(visit)
 
     async def _denied(self, visit: Visit) -> Response:
+        if visit.user_code is not None:
+            # Whoever has not signed in decides nothing: the device waits until its code has run out.
+            return self._hub.showing.device_done(visit, allowed=False)
         checked = await self._hub.checker.check(visit.parameters)
         if isinstance(checked, Refusal):
             return await self._hub.refuse(visit, checked)

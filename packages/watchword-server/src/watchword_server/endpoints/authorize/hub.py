@@ -15,6 +15,7 @@ from watchword.oauth.names import ErrorCode
 
 from watchword_server.endpoints.authorize.answer import Answers
 from watchword_server.endpoints.authorize.checking import Checked, Checker, Refusal, digest_of
+from watchword_server.endpoints.authorize.device import Devices
 from watchword_server.endpoints.authorize.next_step import (
     Consent,
     Issue,
@@ -28,9 +29,10 @@ from watchword_server.endpoints.authorize.next_step import (
 from watchword_server.endpoints.authorize.parameters import Parameters, bounded, read_parameters
 from watchword_server.endpoints.authorize.request import AuthorizationRequest
 from watchword_server.endpoints.authorize.services import AuthorizeServices
-from watchword_server.endpoints.authorize.showing import Showing
+from watchword_server.endpoints.authorize.showing import Asking, Showing
 from watchword_server.endpoints.authorize.visit import Visit, Visits
 from watchword_server.store.authorization_records import NewCode, SignOnView
+from watchword_server.tokens.device_request import VERIFICATION_PATH, shown_user_code
 from watchword_server.tokens.terms import AuthorizationTerms
 from watchword_server.web.body import read_body
 from watchword_server.web.problem import ProblemError
@@ -53,6 +55,7 @@ class Hub:
         self.answers = Answers(services.issuer, services.pages)
         self.checker = Checker(services)
         self.showing = Showing(services, self.visits)
+        self.devices = Devices(services, self.showing)
 
     async def begin(self, request: Request) -> Response:
         """GET: the request of a client begins here."""
@@ -81,7 +84,21 @@ class Hub:
 
     def over(self, visit: Visit) -> Response | None:
         """For a page that was left open for too long: the request begins anew, as if the client had just sent it."""
-        return self._sent_round(visit.parameters) if self.visits.is_over(visit) else None
+        if not self.visits.is_over(visit):
+            return None
+        if visit.user_code is not None:
+            shown = shown_user_code(visit.user_code) if visit.user_code else ""
+            return redirect(f"{VERIFICATION_PATH}?{urlencode({'user_code': shown})}")
+        return self._sent_round(visit.parameters)
+
+    async def under_way(self, visit: Visit) -> Asking | Response:
+        """Who asks, for a page before the decision; else the answer that takes its place."""
+        if (again := self.over(visit)) is not None:
+            return again
+        if visit.user_code is not None:
+            return await self.devices.find(visit.user_code) or self.devices.gone(visit)
+        checked = await self.checker.check(visit.parameters)
+        return await self.refuse(visit, checked) if isinstance(checked, Refusal) else checked.request
 
     def _sent_round(self, parameters: Parameters) -> Response:
         pairs = [*parameters.values.items(), *(("resource", one) for one in parameters.resource)]
@@ -94,16 +111,28 @@ class Hub:
         """What is to happen next, done. ``consented``: the account that allowed this request in this very post."""
         if (again := self.over(visit)) is not None:
             return again
+        if visit.user_code is not None:
+            return await self._decide_device(visit, visit.user_code)
         checked = await self.checker.check(visit.parameters)
         if isinstance(checked, Refusal):
             return await self.refuse(visit, checked)
+        view = await self._signed_on(visit)
+        if view is not None and visit.first:
+            # The store's clock told when the login was: by the same clock, one before this request is not of it.
+            visit.ticket = replace(visit.ticket, began=view.read_at)
+        return await self._step(visit, checked, view, consented)
+
+    async def _decide_device(self, visit: Visit, user_code: str) -> Response:
+        asked = await self.devices.find(user_code)
+        if asked is None:
+            return self.devices.gone(visit)
+        return await self.devices.step(visit, asked, await self._signed_on(visit))
+
+    async def _signed_on(self, visit: Visit) -> SignOnView | None:
         view = await self.services.sign_ons.find(self.services.sso.read(visit.request.headers))
         if view is not None:
-            if visit.first:
-                # The store's clock told when the login was: by the same clock, one before this request is not of it.
-                visit.ticket = replace(visit.ticket, began=view.read_at)
             await self.services.sign_ons.note_use(view, place=self.services.place_of(visit.request))
-        return await self._step(visit, checked, view, consented)
+        return view
 
     async def _step(self, visit: Visit, checked: Checked, view: SignOnView | None, consented: str | None) -> Response:
         request, person, authorization = checked.request, None, None

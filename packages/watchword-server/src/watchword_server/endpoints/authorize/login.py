@@ -12,10 +12,9 @@ from starlette.responses import Response
 
 from watchword_server.accounts.results import Authenticated, BadCredentials, Busy, Problems, Taken, Throttled
 from watchword_server.accounts.service import Registration
-from watchword_server.endpoints.authorize.checking import Refusal
 from watchword_server.endpoints.authorize.hub import Hub
-from watchword_server.endpoints.authorize.request import AuthorizationRequest
 from watchword_server.endpoints.authorize.services import device_of, origin
+from watchword_server.endpoints.authorize.showing import Asking
 from watchword_server.endpoints.authorize.visit import Visit
 from watchword_server.store.records import Account, AccountView
 from watchword_server.web.field_error import FieldError
@@ -42,23 +41,15 @@ class LoginPages:
         self._require_open()
         return await self._shown(request, self._hub.showing.register)
 
-    async def _shown(self, request: Request, page: Callable[[Visit, AuthorizationRequest], Response]) -> Response:
+    async def _shown(self, request: Request, page: Callable[[Visit, Asking], Response]) -> Response:
         visit = self._hub.visits.opened(request, request.query_params.get("ticket"))
-        found = await self._under_way(visit)
+        found = await self._hub.under_way(visit)
         return found if isinstance(found, Response) else page(visit, found)
-
-    async def _under_way(self, visit: Visit) -> AuthorizationRequest | Response:
-        if (again := self._hub.over(visit)) is not None:
-            return again
-        checked = await self._hub.checker.check(visit.parameters)
-        if isinstance(checked, Refusal):
-            return await self._hub.refuse(visit, checked)
-        return checked.request
 
     async def log_in(self, request: Request) -> Response:
         """POST: the password is checked as at `/auth/login`; signed on, the browser goes back to the hub."""
         visit, form = await self._hub.visits.posted(request)
-        found = await self._under_way(visit)
+        found = await self._hub.under_way(visit)
         if isinstance(found, Response):
             return found
         identifier = form.get("identifier", "")[:_MAX_IDENTIFIER]
@@ -73,7 +64,7 @@ class LoginPages:
         return self._refused(visit, found, identifier, outcome)
 
     def _refused(
-        self, visit: Visit, request: AuthorizationRequest, identifier: str, outcome: BadCredentials | Throttled | Busy
+        self, visit: Visit, request: Asking, identifier: str, outcome: BadCredentials | Throttled | Busy
     ) -> Response:
         words = self._services.pages.translate(visit.language)
         match outcome:
@@ -108,7 +99,7 @@ class LoginPages:
         """POST: the account is made and signed on, as if it had logged in."""
         self._require_open()
         visit, form = await self._hub.visits.posted(request)
-        found = await self._under_way(visit)
+        found = await self._hub.under_way(visit)
         if isinstance(found, Response):
             return found
         email, password = form.get("email", "")[:_MAX_IDENTIFIER], form.get("password", "")
@@ -121,7 +112,7 @@ class LoginPages:
         return signed_on or self._hub.showing.login(visit, found, identifier=email)
 
     def _not_made(
-        self, visit: Visit, request: AuthorizationRequest, email: str, outcome: Problems | Taken | Throttled | Busy
+        self, visit: Visit, request: Asking, email: str, outcome: Problems | Taken | Throttled | Busy
     ) -> Response:
         words = self._services.pages.translate(visit.language)
         problem, faults, status = None, {}, 422

@@ -51,6 +51,11 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The ``sub`` it is about: of the ``id_token_hint``, or asked for in ``claims``. Nobody else's answer will do."""
 
     @property
+    def returns_to(self) -> str | None:
+        """Where the browser is sent with the answer."""
+        return self.destination.redirect_uri
+
+    @property
     def silent(self) -> bool:
         """Whether no page may be shown."""
         return Prompt.NONE in self.prompt

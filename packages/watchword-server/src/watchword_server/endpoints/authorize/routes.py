@@ -12,17 +12,19 @@ from watchword.oauth.names import CodeChallengeMethod, Prompt, ResponseMode, Res
 
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS
 from watchword_server.endpoints.authorize.decision import Decisions
+from watchword_server.endpoints.authorize.device_pages import DECISION_PATH, DevicePages
 from watchword_server.endpoints.authorize.hub import CONTINUE, PATH, Hub
 from watchword_server.endpoints.authorize.login import LoginPages
 from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.pages.answering import page_endpoint
+from watchword_server.tokens.device_request import VERIFICATION_PATH
 from watchword_server.web.errors import Endpoint
 
 
 def authorize_routes(services: AuthorizeServices) -> list[Route]:
     """The hub and its pages."""
     hub = Hub(services)
-    login, decisions = LoginPages(hub), Decisions(hub)
+    login, decisions, devices = LoginPages(hub), Decisions(hub), DevicePages(hub)
 
     def route(method: str, path: str, endpoint: Endpoint) -> Route:
         return Route(path, page_endpoint(services.pages, endpoint), methods=[method])
@@ -38,6 +40,9 @@ def authorize_routes(services: AuthorizeServices) -> list[Route]:
         route("POST", "/authorize/select", decisions.select),
         route("POST", "/authorize/consent", decisions.consent),
         route("POST", "/authorize/cancel", decisions.cancel),
+        route("GET", VERIFICATION_PATH, devices.show),
+        route("POST", VERIFICATION_PATH, devices.enter),
+        route("POST", DECISION_PATH, devices.decide),
     ]
 
 

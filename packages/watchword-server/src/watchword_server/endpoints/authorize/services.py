@@ -20,6 +20,7 @@ from watchword_server.pages.rendering import Pages
 from watchword_server.sessions.sign_on import SignOnService
 from watchword_server.store.authorization_port import Authorizations, Codes
 from watchword_server.store.records import Origin
+from watchword_server.tokens.device_throttle import DeviceThrottle
 from watchword_server.web.body import BodyLimits
 from watchword_server.web.cookies import Cookie
 from watchword_server.web.cross_site import CrossSite
@@ -59,6 +60,7 @@ class AuthorizeServices:
     limits: BodyLimits
     metrics: Metrics
     clock: Clock
+    devices: DeviceThrottle
     registration_open: bool
     shortest_password: int
     """Characters, told to whoever makes an account."""

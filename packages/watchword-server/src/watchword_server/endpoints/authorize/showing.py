@@ -6,7 +6,7 @@ Decides nothing; whatever a client or a stranger wrote is shown as text, short a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -20,10 +20,44 @@ from watchword_server.endpoints.authorize.visit import Visit, Visits
 from watchword_server.pages.rendering import posting_back, shown_name
 from watchword_server.store.authorization_records import SignOnView
 from watchword_server.store.records import Account
+from watchword_server.tokens.device_request import DeviceRequest, shown_user_code
 from watchword_server.web.ticket import renewed
 
 _UNVERIFIED = frozenset({"dynamic", "metadata_document"})
 """Clients that nobody here has looked at: they say themselves what they are called."""
+
+
+class Asking(Protocol):
+    """Who wants something of a person: a client that has sent the browser here, or a device that waits."""
+
+    @property
+    def client(self) -> Client:
+        """Whose request it is."""
+        ...
+
+    @property
+    def login_hint(self) -> str | None:
+        """Who is expected to sign in."""
+        ...
+
+    @property
+    def returns_to(self) -> str | None:
+        """Where the browser goes in the end; None when it stays here."""
+        ...
+
+
+class AskingDevice(Asking, Protocol):
+    """A device that waits."""
+
+    @property
+    def user_code(self) -> str:
+        """Its code, as it is kept."""
+        ...
+
+    @property
+    def wanted(self) -> DeviceRequest:
+        """What it asks for."""
+        ...
 
 
 class Showing:
@@ -36,7 +70,7 @@ class Showing:
     def login(
         self,
         visit: Visit,
-        request: AuthorizationRequest,
+        request: Asking,
         known: SignOnView | None = None,
         *,
         register: bool = False,
@@ -64,7 +98,7 @@ class Showing:
     def register(
         self,
         visit: Visit,
-        request: AuthorizationRequest,
+        request: Asking,
         *,
         email: str = "",
         problem: str | None = None,
@@ -114,11 +148,58 @@ class Showing:
             tos_uri=_link(client.metadata.tos_uri),
         )
 
+    def device_code(
+        self,
+        visit: Visit,
+        *,
+        typed: str | None = None,
+        problem: str | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The page that asks for the code of a device. ``typed``: a code in its normalised form, filled in already."""
+        ticket = renewed(visit.ticket, self._services.clock.now(), values={})
+        response = self._services.pages.show(
+            "device_code",
+            visit.language,
+            status=status,
+            headers=headers,
+            user_code=shown_user_code(typed) if typed is not None else "",
+            problem_text=problem,
+            ticket=self._visits.seal(visit, ticket),
+        )
+        return visit.carrying(response)
+
+    def device(self, visit: Visit, asked: AskingDevice, view: SignOnView) -> Response:
+        """The page on which a person lets a device in, or does not."""
+        words, translated = self._services.entitlements.words, self._services.pages.translate(visit.language)
+        client, wanted = asked.client, asked.wanted
+        return self._show(
+            "device",
+            visit,
+            asked,
+            shown=wanted.scope,
+            account=account_name(view.account),
+            account_id=view.account.id,
+            unverified=client.source in _UNVERIFIED,
+            publisher=urlsplit(client.client_id).hostname if client.source == "metadata_document" else None,
+            user_code=shown_user_code(asked.user_code),
+            device=wanted.device,
+            scopes=[translated(words(one)) for one in wanted.scope],
+            resources=[self._services.entitlements.resource_name(one) for one in wanted.resource],
+            policy_uri=_link(client.metadata.policy_uri),
+            tos_uri=_link(client.metadata.tos_uri),
+        )
+
+    def device_done(self, visit: Visit, *, allowed: bool) -> Response:
+        """The page at the end: the person goes back to the device."""
+        return visit.carrying(self._services.pages.show("device_done", visit.language, allowed=allowed))
+
     def _show(
         self,
         template: str,
         visit: Visit,
-        request: AuthorizationRequest,
+        request: Asking,
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
@@ -130,7 +211,7 @@ class Showing:
             template,
             visit.language,
             status=status,
-            posts_to=posting_back(request.destination.redirect_uri),
+            posts_to=posting_back(request.returns_to) if request.returns_to is not None else ("'self'",),
             headers=headers,
             client=client_name(request.client),
             ticket=self._visits.seal(visit, ticket),

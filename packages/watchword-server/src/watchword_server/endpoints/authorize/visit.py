@@ -17,6 +17,8 @@ from watchword_server.web.body import read_form
 from watchword_server.web.ticket import LIFETIME, Ticket, TicketRefused
 
 PURPOSE = "authorize"
+DEVICE_PURPOSE = "device"
+"""Of a visit that decides about a device (RFC 8628): what it carries was no client's request."""
 FLOW_SECONDS = 86_400.0
 """How long a browser keeps the cookie that ties its pages to it."""
 
@@ -39,6 +41,11 @@ class Visit:
         """The authorization request, as it was sent."""
         return Parameters(values=self.ticket.values, resource=self.ticket.resource, signed=self.ticket.signed)
 
+    @property
+    def user_code(self) -> str | None:
+        """The code of the device that the person decides about; None where a client has sent the browser here."""
+        return self.ticket.values.get("user_code", "") if self.ticket.purpose == DEVICE_PURPOSE else None
+
     def carrying(self, response: Response) -> Response:
         """The answer, with the cookies."""
         for cookie in self.cookies:
@@ -52,7 +59,7 @@ class Visits:
     def __init__(self, services: AuthorizeServices) -> None:
         self._services = services
 
-    def begin(self, request: Request, parameters: Parameters) -> Visit:
+    def begin(self, request: Request, parameters: Parameters, *, purpose: str = PURPOSE) -> Visit:
         """The first step: the ticket is made, and the flow cookie where there is none yet."""
         services = self._services
         now = self._now()
@@ -62,7 +69,7 @@ class Visits:
             browser = services.secret("wf")
             cookies.append(services.flow.set(browser, max_age=FLOW_SECONDS))
         ticket = Ticket(
-            purpose=PURPOSE,
+            purpose=purpose,
             values=parameters.values,
             resource=parameters.resource,
             signed=parameters.signed,
@@ -76,7 +83,7 @@ class Visits:
         browser = self._services.flow.read(request.headers)
         if browser is None:
             raise TicketRefused
-        ticket = self._services.tickets.open(sealed, browser, purpose=PURPOSE)
+        ticket = self._services.tickets.open(sealed, browser, purpose=PURPOSE, also=DEVICE_PURPOSE)
         return Visit(request, ticket, self._language(request, ticket), browser)
 
     async def posted(self, request: Request) -> tuple[Visit, dict[str, str]]:
