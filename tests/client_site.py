@@ -47,7 +47,14 @@ class ClientSite(ThreadingHTTPServer):
             "frontchannel_logout_uri": f"{self.url}/out",
         }
         own = {"client_id": "own", "client_name": "Our own app", "first_party": True}
-        return [common | album, common | own]
+        television = {
+            "client_id": "television",
+            "client_name": "Living Room",
+            "token_endpoint_auth_method": "none",
+            "grant_types": ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+            "scope": "openid profile email offline_access",
+        }
+        return [common | album, common | own, television]
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, daemon=True).start()
