@@ -232,8 +232,14 @@ async def test_no_other_way_to_write_a_guarded_path_leads_past_the_gate(urls, tm
 
 
 async def test_what_lies_elsewhere_passes_unasked(urls):
-    for path in ("/", "/index.html", "/other/", "/medi", "/x/media/a", "/.well-known/x"):
+    for path in ("/", "/index.html", "/other/", "/medi", "/x/media/a", "/.well-known/x", "/caf\u00e9/\u00c9t\u00e9"):
         assert lies_elsewhere(path, "/media/"), path
+    from watchword.adapters.signed_urls.wsgi import SignedUrlMiddleware
+
+    seen = []
+    app = SignedUrlMiddleware(lambda environ, start_response: seen.append(environ) or [], urls, under="/media/")
+    app({"PATH_INFO": "/\u00c9t\u00e9".encode().decode("latin-1"), "REQUEST_METHOD": "GET"}, None)
+    assert len(seen) == 1
 
 
 async def test_websockets_and_what_lies_elsewhere(urls):

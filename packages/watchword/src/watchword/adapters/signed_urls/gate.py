@@ -66,7 +66,7 @@ def lies_elsewhere(path: str, under: str) -> bool:
         return False
     *above, last = path[1:].split("/")
     dotted = any(segment in {"", ".", ".."} for segment in above) or last in {".", ".."}
-    return not dotted and not set(path) & set("\\%;")
+    return not dotted and not set(path) & set("\\%;\ufffd")
 
 
 def admit(urls: SignedUrls, request: UrlRequest) -> SignedUrl:

@@ -35,15 +35,17 @@ class SignedUrlMiddleware:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """As WSGI asks for it."""
         script = environ.get("SCRIPT_NAME", "")
-        if lies_elsewhere(f"{script}{environ['PATH_INFO']}", self._under):
+        # PEP 3333 has bytes in the disguise of latin-1.
+        path = f"{script}{environ['PATH_INFO']}".encode("latin-1", "replace").decode("utf-8", "replace")
+        if lies_elsewhere(path, self._under):
             return self.app(environ, start_response)
         try:
             url = admit(self.urls, url_request(environ))
         except Refused as refused:
             start_response(f"{refused.status} {HTTPStatus(refused.status).phrase}", headers_of(refused))
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body_of(refused)]
-        path = unquote_to_bytes(url.path).decode("latin-1")
-        return self.app({**environ, KEY: url, "PATH_INFO": path.removeprefix(script)}, start_response)
+        served = unquote_to_bytes(url.path).decode("latin-1")
+        return self.app({**environ, KEY: url, "PATH_INFO": served.removeprefix(script)}, start_response)
 
 
 def signed_url_of(environ: Environ) -> SignedUrl:
