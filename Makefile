@@ -38,6 +38,7 @@ run: .venv/.runs  ## the server with its playground on :8000 and a demonstration
 test: .venv/.ready  ## every test but the soak; T="..." narrows it
 	@.ci/chromium
 	@.ci/nginx
+	@.ci/apache
 	@$(PYTEST) -n 2 --dist loadfile -m "not soak" -q $(T)
 
 check: .venv/.ready  ## format, lint, types, who may import whom, pages that are generated, leaks
