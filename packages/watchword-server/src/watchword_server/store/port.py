@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from watchword.clock import EpochSeconds
 
+from watchword_server.store.api_key_port import ApiKeys
 from watchword_server.store.authorization_port import AuthorizationStore
 from watchword_server.store.delivery_port import LogNews, Outbox
 from watchword_server.store.records import (
@@ -316,6 +317,7 @@ class Store(
     LogNews,
     Signals,
     StatusNumbers,
+    ApiKeys,
     Upkeep,
     AuthorizationStore,
     Protocol,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from watchword_server.store.port import StoreUnavailable
+from watchword_server.store.postgres_api_keys import PostgresApiKeys
 from watchword_server.store.postgres_outbox import PostgresOutbox
 from watchword_server.store.postgres_signals import PostgresSignals
 from watchword_server.store.postgres_status import PostgresStatus
@@ -33,7 +34,7 @@ _COUNTS: Final = " UNION ALL ".join(
 )
 
 
-class PostgresStore(PostgresSweep, PostgresOutbox, PostgresSignals, PostgresStatus):
+class PostgresStore(PostgresSweep, PostgresOutbox, PostgresSignals, PostgresStatus, PostgresApiKeys):
     """The whole port on PostgreSQL.
 
     Every verb is one statement, durable when it returns as far as the database's `synchronous_commit` goes (never less

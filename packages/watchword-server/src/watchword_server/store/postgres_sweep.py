@@ -61,6 +61,14 @@ dead AS MATERIALIZED (
 ), gone AS (DELETE FROM notices n USING dead WHERE n.id = dead.id RETURNING 1)
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
 """
+_API_KEYS: Final = """
+WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
+dead AS MATERIALIZED (
+    SELECT k.id FROM api_keys k, t WHERE coalesce(k.ended_at, k.expires_at) <= t.horizon LIMIT $3
+    FOR UPDATE OF k SKIP LOCKED
+), gone AS (DELETE FROM api_keys k USING dead WHERE k.id = dead.id RETURNING 1)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM dead)
+"""
 _DUE_SIGN_ONS: Final = """
 WITH t AS MATERIALIZED (SELECT watchword_now($1) - $2 AS horizon),
 due AS MATERIALIZED (
@@ -100,6 +108,7 @@ _SWEEPS: Final = (
     ("registration_tokens", _expired("registration_tokens")),
     ("opaque_tokens", _expired("opaque_tokens")),
     ("replays", _expired("replays")),
+    ("api_keys", _API_KEYS),
 )
 
 _CUT_OFF_ACCOUNTS: Final = (
@@ -128,7 +137,8 @@ _SWEPT: Final = "UPDATE accounts SET cut_off_at = NULL WHERE id = $1 AND cut_off
 _SETTLED: Final = """
 SELECT c.position FROM family_cutoffs c
 WHERE c.settled_at <= watchword_now($1) AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position)
-    AND NOT EXISTS (SELECT 1 FROM sign_ons o WHERE o.rev < c.position) LIMIT $2
+    AND NOT EXISTS (SELECT 1 FROM sign_ons o WHERE o.rev < c.position)
+    AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.ended_at IS NULL AND k.rev < c.position) LIMIT $2
 """
 
 
@@ -170,7 +180,7 @@ class PostgresSweep(PostgresOpaque):
         return limit - room, families, sign_ons, len(accounts) == limit
 
     async def _sweep_family_cutoffs(self, limit: int) -> int:
-        """Cut-offs of clients, tenants and everything that no session is older than: how many went."""
+        """Cut-offs of clients, tenants and everything that no session, sign-on or API key is older than: how many went."""
         settled = [row[0] for row in await self._rows(_SETTLED, self._now(), limit)]
         if not settled:
             return 0

@@ -12,6 +12,7 @@ from typing import Final
 
 from watchword_server.store.records import AuditEntry, AuditEvent, Notice, StoreFigures, SweepReport
 from watchword_server.store.rows import audit_entry_of, notice_of
+from watchword_server.store.sqlite_api_keys import SqliteApiKeys
 from watchword_server.store.sqlite_authorization_sweep import AUTHORIZATION_SWEEPS
 from watchword_server.store.sqlite_log import append_audit
 from watchword_server.store.sqlite_opaque import SqliteOpaque
@@ -39,7 +40,7 @@ _NOTICES: Final = (
 )
 
 
-class SqliteStore(SqliteOpaque, SqliteOutbox, SqliteSignals, SqliteStatus):
+class SqliteStore(SqliteOpaque, SqliteOutbox, SqliteSignals, SqliteStatus, SqliteApiKeys):
     """The whole port on SQLite.
 
     Every write is durable when it returns (write-ahead log, synchronous FULL); writes that wait together share one

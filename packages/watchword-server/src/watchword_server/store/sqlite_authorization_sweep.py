@@ -42,6 +42,12 @@ def sweep_device_codes(connection: sqlite3.Connection, now: float, limit: int, r
     return delete_some(connection, "device_codes", which, (now - EXPLAINED, limit))
 
 
+def sweep_api_keys(connection: sqlite3.Connection, now: float, limit: int, retention: float) -> SweepReport:
+    """Keys that expired or were revoked long enough ago."""
+    which = "id IN (SELECT id FROM api_keys WHERE coalesce(ended_at, expires_at) <= ? LIMIT ?)"
+    return delete_some(connection, "api_keys", which, (now - retention, limit))
+
+
 def _sweep_expired(table: str, key: str) -> Sweep:
     which = f"{key} IN (SELECT {key.strip('()')} FROM {table} WHERE expires_at <= ? LIMIT ?)"
 
@@ -59,4 +65,5 @@ AUTHORIZATION_SWEEPS: Final[tuple[Sweep, ...]] = (
     _sweep_expired("registration_tokens", "digest"),
     _sweep_expired("opaque_tokens", "rowid"),
     _sweep_expired("replays", "(digest, purpose)"),
+    sweep_api_keys,
 )

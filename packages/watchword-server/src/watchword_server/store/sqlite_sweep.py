@@ -82,13 +82,14 @@ def sweep_revocations(connection: sqlite3.Connection, now: float, limit: int, re
 
 
 def settled_family_cutoffs(connection: sqlite3.Connection, now: float, limit: int) -> list[int]:
-    """Positions of cut-offs of clients, tenants and everything that no session or sign-on is older than. Reads all, so
+    """Positions of cut-offs of clients, tenants and everything that no session, sign-on or API key is older than. Reads all, so
     not in the writing thread; none that is older can be added meanwhile.
     """
     rows = connection.execute(
         "SELECT c.position FROM family_cutoffs c WHERE c.settled_at <= ? "
         "AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.rev < c.position) "
-        "AND NOT EXISTS (SELECT 1 FROM sign_ons o WHERE o.rev < c.position) LIMIT ?",
+        "AND NOT EXISTS (SELECT 1 FROM sign_ons o WHERE o.rev < c.position) "
+        "AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.ended_at IS NULL AND k.rev < c.position) LIMIT ?",
         (now, limit),
     )
     return [row[0] for row in rows]

@@ -57,6 +57,7 @@ TABLES: Final = (
     "ssf_streams",
     "ssf_subjects",
     "status_numbers",
+    "api_keys",
 )
 """What `figures` counts."""
 
