@@ -16,6 +16,7 @@ from strawberry.schema.config import StrawberryConfig
 from watchword import Revocations
 from watchword.adapters.asgi import BearerMiddleware
 from watchword.adapters.graphql import BearerAuth, token_of, until_revoked
+from watchword.testing import FakeDpopKey
 
 from .stages.aiohttp import SocketCaller
 from .stages.callers import AsgiCaller, WsgiCaller
@@ -192,12 +193,15 @@ def begin(socket, **params):
     return socket.receive_json()
 
 
-@pytest.fixture
-def client(issuer):
-    verifier = issuer.verifier()
+def client_of(verifier):
     app = Starlette()
     app.mount("/", GraphQL(schema_of(BearerAuth(verifier), verifier)))
-    with TestClient(app) as client:
+    return TestClient(app)
+
+
+@pytest.fixture
+def client(issuer):
+    with client_of(issuer.verifier()) as client:
         yield client
 
 
@@ -230,3 +234,45 @@ def test_a_token_twice_in_the_first_message_is_refused(client, issuer):
         "/", subprotocols=["graphql-transport-ws"], headers={"Authorization": good}
     ) as socket:
         assert '"BAD_REQUEST"' in json.dumps(begin(socket, Authorization=good))
+
+
+def operate(socket, name, query):
+    """One operation over an open connection. Returns: its first message but for its completion."""
+    socket.send_json({"id": name, "type": "subscribe", "payload": {"query": query}})
+    while (message := socket.receive_json())["type"] == "complete":
+        pass
+    return json.dumps(message)
+
+
+@pytest.mark.parametrize("kind", ["verifier", "sync_verifier"])
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_a_connection_kept_open_does_not_keep_a_dead_token_alive(issuer, kind, end):
+    token = issuer.token("ada")
+    with (
+        client_of(getattr(issuer, kind)()) as client,
+        client.websocket_connect("/", subprotocols=["graphql-transport-ws"]) as socket,
+    ):
+        socket.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}})
+        assert socket.receive_json()["type"] == "connection_ack"
+        assert '"me": "ada"' in operate(socket, "1", "{ me }")
+        if end == "revoked":
+            issuer.revoke(token)
+        else:
+            issuer.clock.advance(3600)
+        assert '"UNAUTHENTICATED"' in operate(socket, "2", "{ me }")
+
+
+def test_a_proof_shown_when_a_connection_began_is_not_asked_for_again(issuer):
+    key = FakeDpopKey(clock=issuer.clock)
+    token = issuer.token("ada", cnf={"jkt": key.jkt})
+    headers = key.headers("GET", "http://testserver/", token)
+    with (
+        client_of(issuer.verifier()) as client,
+        client.websocket_connect("/", subprotocols=["graphql-transport-ws"], headers=headers) as socket,
+    ):
+        socket.send_json({"type": "connection_init"})
+        assert socket.receive_json()["type"] == "connection_ack"
+        for name in ("1", "2"):
+            assert '"me": "ada"' in operate(socket, name, "{ me }")
+        issuer.revoke(token)
+        assert '"UNAUTHENTICATED"' in operate(socket, "3", "{ me }")

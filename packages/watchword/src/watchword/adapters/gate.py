@@ -103,16 +103,22 @@ class Gate:
         return requirement
 
     async def admit(
-        self, presented: Presented, requirement: Requirement = ANY_TOKEN, before: object = None
+        self,
+        presented: Presented,
+        requirement: Requirement = ANY_TOKEN,
+        before: object = None,
+        *,
+        anew: bool = False,
     ) -> Admitted:
         """Let a request in.
 
         ``before`` is how it was let in already, if it was, by a gate further out; of another verifier it counts nothing.
+        ``anew``: that may be long ago, on a connection that stays open, so that its token is looked at again.
 
         Returns: the request with its verified token; without one only if the requirement is optional.
         Raises: Refused, whatever is wrong.
         """
-        known, found = self._known(presented, requirement, before)
+        known, found = self._known(presented, requirement, before, anew=anew)
         if found is None:
             return Admitted(known, self.verifier)
         asked = self._asked(presented, found.scheme, requirement, before)
@@ -125,9 +131,16 @@ class Gate:
             raise self.bearer.refused(error, found.scheme) from error
         return Admitted(token, self.verifier)
 
-    def admit_sync(self, presented: Presented, requirement: Requirement = ANY_TOKEN, before: object = None) -> Admitted:
+    def admit_sync(
+        self,
+        presented: Presented,
+        requirement: Requirement = ANY_TOKEN,
+        before: object = None,
+        *,
+        anew: bool = False,
+    ) -> Admitted:
         """As `admit`, without async; may block while keys are fetched."""
-        known, found = self._known(presented, requirement, before)
+        known, found = self._known(presented, requirement, before, anew=anew)
         if found is None:
             return Admitted(known, self.verifier)
         asked = self._asked(presented, found.scheme, requirement, before)
@@ -151,12 +164,12 @@ class Gate:
             raise self.bearer.refused(error, Scheme.DPOP if bound else Scheme.BEARER) from error
 
     def _known(
-        self, presented: Presented, requirement: Requirement, before: object
+        self, presented: Presented, requirement: Requirement, before: object, *, anew: bool = False
     ) -> tuple[AccessToken | None, Credentials | None]:
         """What can be said without the verifier. Returns: the outcome, or None and the credentials to verify."""
         token = self.stand_in
-        if token is None and (token := self._token_before(before)) is not None and requirement.asks_freshly:
-            token = None
+        if token is None and not anew and not requirement.asks_freshly:
+            token = self._token_before(before)
         if token is not None:
             self.check(token, requirement)
             return token, None

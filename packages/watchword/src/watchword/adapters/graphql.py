@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NoReturn, Unpack
 
+import msgspec
 from strawberry.exceptions import StrawberryGraphQLError
 from strawberry.permission import BasePermission
 from strawberry.types import Info
@@ -78,7 +79,8 @@ class BearerAuth:
         class TokenRequired(BasePermission):
             def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:  # noqa: ARG002 - Strawberry's
                 try:
-                    _keep(info, gate.admit_sync(presented_by(info), requirement, _kept(info)))
+                    anew = _stays_open(info)
+                    _keep(info, gate.admit_sync(presented_by(info), requirement, _kept(info), anew=anew))
                 except Refused as refused:
                     _refuse(info, refused)
                 return True
@@ -86,7 +88,8 @@ class BearerAuth:
         class AsyncTokenRequired(BasePermission):
             async def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:  # noqa: ARG002 - Strawberry's
                 try:
-                    _keep(info, await gate.admit(presented_by(info), requirement, _kept(info)))
+                    anew = _stays_open(info)
+                    _keep(info, await gate.admit(presented_by(info), requirement, _kept(info), anew=anew))
                 except Refused as refused:
                     _refuse(info, refused)
                 return True
@@ -108,7 +111,7 @@ def presented_by(info: Info) -> Presented:
     given = [value for name, value in begun.items() if str(name).lower() == "authorization"]
     # What is no text is no token, and must not pass for none.
     given = [value if isinstance(value, str) else "" for value in given]
-    return Presented([*presented.authorization, *given], presented.protocols)
+    return msgspec.structs.replace(presented, authorization=[*presented.authorization, *given])
 
 
 def _of_request(request: Any) -> Presented:
@@ -139,6 +142,14 @@ def _kept(info: Info) -> object:
         request = _item(info, "request") or _item(info, "ws")
         kept = getattr(request, "scope", getattr(request, "environ", {})).get(asgi.KEY)
     return kept
+
+
+def _stays_open(info: Info) -> bool:
+    """Whether it is a WebSocket, whose operations share one context however long after one another they come."""
+    request = _item(info, "request") or _item(info, "ws")
+    if hasattr(request, "scope"):
+        return bool(request.scope["type"] == "websocket")
+    return bool(getattr(request, "headers", {}).get("Upgrade", "").lower() == "websocket")  # aiohttp
 
 
 def _keep(info: Info, admitted: Admitted) -> None:
