@@ -187,3 +187,42 @@ async def test_ssrf_an_invented_initial_token_makes_the_server_ask_nobody(open_s
         )
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
         assert web.asked == []
+
+
+@pytest.mark.rfc("9700 §4.11.2")
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+async def test_open_redirector_a_strangers_faulty_request_sends_nobody_away_who_did_not_sign_in(oauth, ada, web, mode):
+    web.publish(client_name="<b>Your bank</b>")
+    faulty = asking(DOCUMENT, response_type="token", response_mode=mode)
+    await ada.goes_to("/authorize", **faulty)
+    assert (ada.answer.status_code, ada.left) == (400, None)
+    assert "<code>unsupported_response_type</code>" in ada.answer.text
+    assert 'http-equiv="refresh"' not in ada.answer.text
+    assert ada.page.forms == []
+    if mode != "form_post":
+        assert "app.example.test" in ada.page.said, "and the person sees where the link leads"
+        await ada.follow("continue")
+        assert ada.answer.request.url.host == "app.example.test"
+    await ada.goes_to("/authorize", **faulty | {"response_type": "code", "prompt": "none", "response_mode": "query"})
+    assert ada.told["error"] == "login_required", "a silent request is answered"
+
+
+@pytest.mark.rfc("9700 §4.11.2")
+async def test_a_strangers_client_learns_of_its_fault_from_who_signed_in(oauth, ada, web):
+    await allowed(oauth, ada, web)
+    await ada.goes_to("/authorize", **asking(DOCUMENT, response_type="token"))
+    assert ada.told["error"] == "unsupported_response_type"
+
+
+@pytest.mark.rfc("9700 §4.11.2")
+async def test_open_redirector_a_strangers_logout_sends_nobody_away_who_is_not_signed_in(oauth, ada, web):
+    web.publish(post_logout_redirect_uris=[BYE])
+    await ada.goes_to("/logout", client_id=DOCUMENT, post_logout_redirect_uri=BYE)
+    assert (ada.answer.status_code, ada.left) == (200, None)
+    assert 'http-equiv="refresh"' not in ada.answer.text
+    assert ada.page.links["continue"] == BYE
+    await ada.goes_to("/authorize", **asking(DOCUMENT, scope="openid"))
+    await ada.logs_in()
+    await ada.goes_to("/logout", client_id=DOCUMENT, post_logout_redirect_uri=BYE)
+    await ada.press("sign-out")
+    assert ada.left == BYE

@@ -13,6 +13,7 @@ from watchword.jose.errors import JoseError
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
+from watchword_server.clients.entitlement import came_by_itself
 from watchword_server.clients.metadata import Client
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS
 from watchword_server.clients.request_object import MAX_LENGTH, merged, read_request_object
@@ -35,6 +36,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     destination: Destination
     error: OAuthError
     pushed: bytes | None
+    by_stranger: bool = False
+    """Whether nobody here registered the client, so that its redirect URI proves nothing of where it leads."""
 
 
 class Checker:
@@ -57,7 +60,7 @@ class Checker:
         try:
             request = self.judge(parameters, client, where, pushed=pushed is not None)
         except OAuthError as error:
-            return Refusal(destination=where, error=error, pushed=pushed)
+            return Refusal(destination=where, error=error, pushed=pushed, by_stranger=came_by_itself(client))
         return Checked(request=request, pushed=pushed)
 
     def judge(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from watchword.oauth.errors import OAuthError
-from watchword.oauth.names import ErrorCode
+from watchword.oauth.names import ErrorCode, Prompt
 
 from watchword_server.endpoints.authorize.answer import Answers
 from watchword_server.endpoints.authorize.checking import Checked, Checker, Refusal, digest_of
@@ -114,9 +114,13 @@ class Hub:
         if visit.user_code is not None:
             return await self._decide_device(visit, visit.user_code)
         checked = await self.checker.check(visit.parameters)
-        if isinstance(checked, Refusal):
-            return await self.refuse(visit, checked)
         view = await self._signed_on(visit)
+        if isinstance(checked, Refusal):
+            silent = Prompt.NONE in (visit.parameters.get("prompt") or "").split()
+            # RFC 9700 §4.11.2: the AS MUST authenticate the user first, the silent request excepted, and SHOULD only
+            # redirect by itself to where it trusts: or any stranger's client makes this server an open redirector.
+            asks = visit.first and view is None and checked.by_stranger and not silent
+            return await self.refuse(visit, checked, asks=asks)
         if view is not None and visit.first:
             # The store's clock told when the login was: by the same clock, one before this request is not of it.
             visit.ticket = replace(visit.ticket, began=view.read_at)
@@ -171,11 +175,14 @@ class Hub:
             return OAuthError(ErrorCode.INVALID_SCOPE, "this account may give none of the scopes asked for")
         return replace(request, scope=scope)
 
-    async def refuse(self, visit: Visit, refusal: Refusal) -> Response:
-        """Tell the client why not; a pushed request is used up by it."""
+    async def refuse(self, visit: Visit, refusal: Refusal, *, asks: bool = False) -> Response:
+        """Tell the client why not; a pushed request is used up by it. With ``asks`` it is told if the person goes there."""
         if refusal.pushed is not None:
             await self.services.state.consume_request(refusal.pushed)
-        return visit.carrying(self.answers.refusal(refusal.destination, refusal.error, visit.language))
+        answer = self.answers.refusal(refusal.destination, refusal.error, visit.language)
+        if asks:
+            answer = self.showing.way_back(visit, refusal.destination, refusal.error, answer.headers.get("location"))
+        return visit.carrying(answer)
 
     async def _issue(self, visit: Visit, checked: Checked, view: SignOnView) -> Response:
         """Make a code, recorded before it is told (RFC 6749 §4.1.2)."""

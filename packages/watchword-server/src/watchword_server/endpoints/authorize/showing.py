@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
+from watchword.oauth.errors import OAuthError
 
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.authorize.next_step import Consent
+from watchword_server.endpoints.authorize.parameters import Destination
 from watchword_server.endpoints.authorize.redirection import shown_host
 from watchword_server.endpoints.authorize.request import AuthorizationRequest
 from watchword_server.endpoints.authorize.services import AuthorizeServices
@@ -194,6 +196,21 @@ class Showing:
     def device_done(self, visit: Visit, *, allowed: bool) -> Response:
         """The page at the end: the person goes back to the device."""
         return visit.carrying(self._services.pages.show("device_done", visit.language, allowed=allowed))
+
+    def way_back(self, visit: Visit, where: Destination, error: OAuthError, then: str | None) -> Response:
+        """The page of an error that the client is told once the person follows the link ``then``, if there is one."""
+        words = self._services.pages.translate(visit.language)
+        return self._services.pages.show(
+            "error",
+            visit.language,
+            status=400,
+            message=words("The application that sent you here asked for something that cannot be done."),
+            error=error.code.value,
+            description=error.description,
+            reference=None,
+            then=then,
+            host=shown_host(where.redirect_uri),
+        )
 
     def _show(
         self,

@@ -18,6 +18,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.directory import find_if_reachable
+from watchword_server.clients.entitlement import came_by_itself
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.logout.request import FindsClients, LogoutRequest, read_logout
 from watchword_server.pages.answering import page_endpoint
@@ -103,7 +104,7 @@ class Logout:
         asked = await read_logout(values, self._services.clients, self._services.read_hint)
         view = await self._signed_on(request)
         if view is None:
-            return self._done(request, values, asked, frames=())
+            return self._done(request, values, asked, frames=(), ended=False)
         if self._is_about(asked, view):
             return await self._end(request, values, asked, view)
         return self._ask(request, values, view, asked)
@@ -129,7 +130,7 @@ class Logout:
         asked = await read_logout(ticket.values, services.clients, services.read_hint)
         view = await self._signed_on(request)
         if view is None:
-            return self._done(request, ticket.values, asked, frames=())
+            return self._done(request, ticket.values, asked, frames=(), ended=True)
         return await self._end(request, ticket.values, asked, view)
 
     def _values(self, query: bytes) -> dict[str, str]:
@@ -185,7 +186,7 @@ class Logout:
         )
         if ended:
             services.metrics.revocations.labels("logout").inc()
-        return self._done(request, values, asked, frames=frames)
+        return self._done(request, values, asked, frames=frames, ended=True)
 
     async def _frames(self, view: SignOnView) -> tuple[str, ...]:
         """Where the browser tells clients that they are logged out (Front-Channel Logout §2), each with issuer and sid."""
@@ -198,11 +199,13 @@ class Logout:
         return tuple(frames)
 
     def _done(
-        self, request: Request, values: dict[str, str], asked: LogoutRequest, *, frames: tuple[str, ...]
+        self, request: Request, values: dict[str, str], asked: LogoutRequest, *, frames: tuple[str, ...], ended: bool
     ) -> Response:
         services = self._services
         cookies = [services.sso.clear()] if services.sso.values(request.headers) else []
-        if asked.then is not None and not frames:
+        # With nobody to sign out, any stranger's client would make this server an open redirector (RFC 9700 §4.11).
+        asks = not ended and asked.client is not None and came_by_itself(asked.client)
+        if asked.then is not None and not frames and not asks:
             return redirect(asked.then, cookies)
         return services.pages.show(
             "signed_out",
@@ -210,6 +213,6 @@ class Logout:
             frames=frames,
             headers={"Set-Cookie": cookies[0]} if cookies else None,
             then=asked.then,
-            wait=_FRAME_SECONDS,
+            wait=None if asks else _FRAME_SECONDS,
             shown_frames=frames,
         )

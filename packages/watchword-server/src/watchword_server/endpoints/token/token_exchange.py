@@ -81,7 +81,9 @@ def _check_entitled(subject: ReadToken, request: GrantRequest) -> None:
     if client.client_id in meant or (client.settings.audiences and not meant.isdisjoint(client.settings.audiences)):
         return
     own = subject.facts.client_id == client.client_id
-    if own and subject.jkt in {None, None if request.proof is None else request.proof.jkt}:
+    # One that is bound to a key or certificate is nothing without it, here as elsewhere (RFC 9449 §7, RFC 8705 §3).
+    held = subject.jkt in {None, None if request.proof is None else request.proof.jkt}
+    if own and held and subject.certificate in {None, request.certificate}:
         return
     raise OAuthError(
         ErrorCode.INVALID_REQUEST,
