@@ -63,6 +63,11 @@ def test_a_good_token_passes_in_its_name(checker, issuer):
     assert told(answer, "X-Watchword-Roles") == "x"
 
 
+def test_a_comma_in_a_role_does_not_make_another_role_of_it(checker, issuer):
+    answer = checker.answer_now(asking("/token", token=issuer.token(roles=["guest,admin", "caf\u00e9"])))
+    assert told(answer, "X-Watchword-Roles") == "guest%2Cadmin,caf%C3%A9"
+
+
 @pytest.mark.parametrize(
     ("asked", "status"), [({"scope": ("a",)}, 200), ({"scope": ("a", "c")}, 403), ({"role": ("admin",)}, 403)]
 )

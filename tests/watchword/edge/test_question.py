@@ -71,12 +71,25 @@ def test_envoy_tells_by_the_question_itself():
         ["GET /url HTTP/1.1", "X-Original-URI: /a", "X-Original-URI: /b"],
         ["GET /url HTTP/1.1", "X-Real-IP: 1.1.1.1", "x-real-ip: 2.2.2.2"],
         ["GET /url HTTP/1.1", "Host: a", "Host: b"],
+        ["GET /token?scope= HTTP/1.1"],
+        ["GET /token?scope=a&role= HTTP/1.1"],
+        ["GET /token?role HTTP/1.1"],
+        ["GET /token?scopes=reports:read HTTP/1.1"],
+        ["GET /token?Scope=reports:read HTTP/1.1"],
+        ["GET /token?scope=a;role=admin&x HTTP/1.1"],
         ["GET /url HTTP/1.1", *[f"a{n}: b" for n in range(120)]],
     ],
 )
 def test_what_no_proxy_sends_is_no_question(lines):
     with pytest.raises(BadQuestion):
         ask(*lines)
+
+
+def test_a_client_whose_query_a_proxy_adds_can_only_ask_for_more():
+    question = ask("GET /token?scope=a&ww=1.k.2..sig&x= HTTP/1.1", told=Told.FORWARDED)
+    assert question.asked["scope"] == ("a",)
+    with pytest.raises(BadQuestion):
+        ask("GET /token?scope=&x=1 HTTP/1.1", told=Told.FORWARDED)
 
 
 @given(st.binary(max_size=300), st.sampled_from(list(Told)))

@@ -26,6 +26,7 @@ TOKEN, URL, EITHER, INSIDE = "/token", "/url", "/either", "/inside"
 HEALTH, KEYS = "/healthz", "/jwks.json"
 CHECKS: Final = frozenset({TOKEN, URL, EITHER, INSIDE})
 _SAFE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_SAFE_IN_LIST: Final = _SAFE.replace(",", "")
 
 
 class Answer(NamedTuple):
@@ -153,7 +154,8 @@ def _passes(*, token: AccessToken | None = None, url: SignedUrl | None = None) -
     """200, and headers that the proxy may hand on. A name it does not know is empty, so that nobody else's is handed on."""
     if token is not None:
         subject, session, path = token.sub, token.sid, ""
-        scope, roles = " ".join(sorted(token.scope)), ",".join(token.roles)
+        # A comma within a role would make two of it.
+        scope, roles = " ".join(sorted(token.scope)), ",".join(quote(role, safe=_SAFE_IN_LIST) for role in token.roles)
     else:
         assert url is not None  # noqa: S101 - one of the two is given
         subject, session, path, scope, roles = url.sub or "", url.sid, url.target, "", ""
@@ -163,7 +165,7 @@ def _passes(*, token: AccessToken | None = None, url: SignedUrl | None = None) -
             ("X-Watchword-Subject", quote(subject, safe=_SAFE)),
             ("X-Watchword-Session", quote(session or "", safe=_SAFE)),
             ("X-Watchword-Scope", scope),
-            ("X-Watchword-Roles", quote(roles, safe=_SAFE)),
+            ("X-Watchword-Roles", roles),
             ("X-Watchword-Path", path),
         ),
     )

@@ -13,6 +13,9 @@ MAX_HEAD: Final = 32_768
 """Bytes of a question that are read at all."""
 MAX_HEADERS: Final = 100
 
+ASKED: Final = frozenset({"scope", "role"})
+"""What a check may ask for."""
+
 
 class Told(StrEnum):
     """How a proxy tells what the client's request was."""
@@ -82,6 +85,9 @@ def _by_headers(start: list[str], headers: dict[str, list[str]], names: tuple[st
         # The last one is who connected to the proxy; those before are what somebody says.
         client = client.rpartition(",")[2].strip()
     if names is _HEADERS[Told.NGINX]:
+        # Here the query is the configuration's alone (Caddy's holds the client's): a slip in it must not open a route.
+        if query and not ASKED.issuperset(part.partition("=")[0] for part in query.split("&")):
+            raise BadQuestion
         # The question has no body, so the length of the client's is told apart.
         headers["content-length"] = headers.get("x-original-content-length", [])
     return _question(check, query, method or "", target or "", host, client, headers)
@@ -105,12 +111,9 @@ def _question(
     client: str | None,
     headers: dict[str, list[str]],
 ) -> Question:
-    asked: dict[str, tuple[str, ...]] = {}
-    for name, value in parse_qsl(query, max_num_fields=16) if query else ():
-        asked[name] = (*asked.get(name, ()), value)
     return Question(
         check,
-        asked,
+        _asked(query) if query else {},
         method,
         target,
         host,
@@ -119,6 +122,16 @@ def _question(
         _joined(headers.get("content-type")),
         _joined(headers.get("content-length")),
     )
+
+
+def _asked(query: str) -> dict[str, tuple[str, ...]]:
+    """Raises: BadQuestion for a scope or role without name, such as an unset variable leaves: it would ask for nothing."""
+    asked: dict[str, tuple[str, ...]] = {}
+    for name, value in parse_qsl(query, max_num_fields=16, keep_blank_values=True):
+        if name in ASKED and not value:
+            raise BadQuestion
+        asked[name] = (*asked.get(name, ()), value)
+    return asked
 
 
 def _one(headers: dict[str, list[str]], name: str) -> str | None:
