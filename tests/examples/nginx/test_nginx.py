@@ -224,6 +224,17 @@ async def test_the_api_learns_who_calls_from_a_good_token_alone(edge):
     assert (await edge.ask("/protected/profile", Authorization=f"Bearer {token}")).status == 401
 
 
+@pytest.mark.parametrize("place", ["/protected/profile", "/inside/profile"])
+async def test_a_client_cannot_say_itself_what_the_checker_says(edge, place):
+    names = ("Subject", "Session", "Scope", "Roles", "Path", "Token")
+    spelled = [name for kind in names for name in (f"X-Watchword-{kind}", f"x-watchword-{kind.lower()}")]
+    for name in spelled:
+        answer = await edge.ask(place, Authorization=f"Bearer {edge.issuer.token('ada')}", **{name: "admin"})
+        assert answer.status == 200
+        said = {key: value for key, value in json.loads(answer.body).items() if key.startswith("x-watchword")}
+        assert "admin" not in said.values(), name
+
+
 async def test_inside_travels_a_token_of_the_edges_own(edge):
     outside = edge.issuer.token("ada", scope="reports:read")
     answer = await edge.ask("/inside/reports", Authorization=f"Bearer {outside}")
