@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from mutation import main
+from watchword.clock import system_clock
 from watchword.oauth.errors import OAuthError
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
@@ -19,7 +22,15 @@ KEY = "00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210"
 SETTINGS = load({}, {"WATCHWORD_ENVIRONMENT": "development", "WATCHWORD_MASTER_KEY": KEY}).settings
 assert SETTINGS is not None
 ENTITLEMENTS = Entitlements(SETTINGS)
-ANSWERS = Answers(SETTINGS.issuer, Pages(SETTINGS.pages))
+
+
+async def _sign(claims: Mapping[str, Any], algorithm: str) -> str:
+    return f"{algorithm}.{len(claims)}.x"
+
+
+ANSWERS = Answers(
+    SETTINGS.issuer, Pages(SETTINGS.pages), system_clock, sign=_sign, algorithms=SETTINGS.oauth.id_token_algorithms
+)
 TICKETS = Tickets(bytes(range(32)))
 WEB = ("https://app.example.test/cb", "https://app.example.test/cb?x=1")
 APP = ("http://127.0.0.1/cb", "com.example.app:/cb")
@@ -51,7 +62,7 @@ MORE = {
     "max_age": "60",
     "claims": '{"id_token": {"acr": {"essential": true, "values": ["a"]}}}',
     "acr_values": "a b",
-    "response_mode": "form_post",
+    "response_mode": "form_post.jwt",
     "ui_locales": "de en",
 }
 SEALED = TICKETS.seal(Ticket(purpose="authorize", values=GOOD, began=1.0, expires_at=2.0), "mine")
@@ -96,13 +107,17 @@ def _asked(parameters: Parameters, client: Client) -> str:
 
 
 def _sent(where: Destination, error: OAuthError | None) -> None:
-    answer = ANSWERS.code(where, "wc_x", "en") if error is None else ANSWERS.refusal(where, error, "en")
+    making = ANSWERS.code(where, "wc_x", "en") if error is None else ANSWERS.refusal(where, error, "en")
+    try:
+        making.send(None)  # which waits for nothing
+    except StopIteration as made:
+        answer = made.value
     if answer.status_code == 303:
         location = answer.headers["location"]
         assert location.startswith(where.redirect_uri)
         assert location.isascii()
         assert location.isprintable()
-        assert "iss=" in location
+        assert "iss=" in location or "response=" in location
     else:
         assert b"<script>" not in answer.body
 

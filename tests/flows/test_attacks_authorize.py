@@ -337,7 +337,7 @@ async def test_header_injection_a_line_break_in_state_breaks_no_header(oauth, ad
     assert "x=y" not in str(ada.answer.headers)
 
 
-@pytest.mark.parametrize("mode", ["web_message", "query.jwt", "fragment form_post", "FORM_POST", SCRIPT])
+@pytest.mark.parametrize("mode", ["web_message", "query.jwe", "fragment form_post", "FORM_POST", SCRIPT])
 async def test_response_mode_injection_is_refused_by_the_query(oauth, ada, mode):
     await oauth.client()
     await ada.goes_to("/authorize", **asking(response_mode=mode))

@@ -102,6 +102,8 @@ def authorize_services(services: Services) -> AuthorizeServices:
         hinted_subject=hinted_subject,
         subject_of=oauth.subjects.of,
         effective_scope=services.issuer.claims.effective_scope,
+        sign=lambda claims, algorithm: oauth.id_tokens.sign(claims, algorithm=algorithm, typ="JWT"),
+        algorithms=settings.oauth.id_token_algorithms,
         secret=entropy.prefixed,
     )
 

@@ -178,10 +178,10 @@ def test_a_request_without_redirect_uri_goes_to_the_only_one_and_openid_needs_it
     assert "redirect_uri" in refusal(destination, sent(redirect_uri=None), two).description
 
 
-def test_response_mode_is_one_of_three_and_injection_falls_back_to_the_query(ask, sent, make_client):
+def test_response_mode_is_one_of_those_known_and_injection_falls_back_to_the_query(ask, sent, make_client):
     for mode in ResponseMode:
         assert ask(response_mode=mode.value).destination.mode is mode
-    for mode in ("web_message", "query.jwt", "okta_post_message", "QUERY", "fragment\r\nX: y"):
+    for mode in ("web_message", "query.jwe", "okta_post_message", "QUERY", "fragment\r\nX: y"):
         assert "response_mode" in refusal(ask, response_mode=mode).description
         assert destination(sent(response_mode=mode), make_client()).mode is ResponseMode.QUERY
 

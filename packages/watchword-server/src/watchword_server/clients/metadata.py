@@ -128,6 +128,11 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it authenticates (RFC 6749 §2.1)."""
         return self.metadata.is_confidential
 
+    @property
+    def is_fapi2(self) -> bool:
+        """Whether the FAPI 2.0 Security Profile is held for it."""
+        return self.settings.profile == "fapi2"
+
     def allows(self, grant_type: str) -> bool:
         """Whether it registered for that grant."""
         return grant_type in self.metadata.grant_types

@@ -82,6 +82,7 @@ def judge(metadata: ClientMetadata, rules: RegistrationRules, settings: ClientSe
     _judge_authentication(metadata, rules)
     _judge_texts(metadata)
     _judge_algorithms(metadata, rules)
+    _judge_request_objects(metadata)
     _judge_pairwise(metadata)
     if settings is not None:
         _judge_settings(metadata, settings)
@@ -186,6 +187,16 @@ def _judge_algorithms(metadata: ClientMetadata, rules: RegistrationRules) -> Non
             _refuse(f"{name}: not offered here")
 
 
+def _judge_request_objects(metadata: ClientMetadata) -> None:
+    if metadata.request_object_signing_alg not in {None, *ASSERTION_ALGORITHMS}:
+        _refuse("request_object_signing_alg: not offered here")
+    if metadata.request_object_encryption_alg is not None or metadata.request_object_encryption_enc is not None:
+        _refuse("request_object_encryption_alg: request objects are signed here, not encrypted")
+    wanted = metadata.require_signed_request_object or metadata.request_object_signing_alg is not None
+    if wanted and metadata.jwks is None and metadata.jwks_uri is None:
+        _refuse("jwks or jwks_uri: needed for signed request objects")
+
+
 def _judge_pairwise(metadata: ClientMetadata) -> None:
     if metadata.subject_type != "pairwise" or metadata.sector_identifier_uri is not None:
         return
@@ -203,6 +214,8 @@ def _judge_settings(metadata: ClientMetadata, settings: ClientSettings) -> None:
     if settings.may_introspect and not metadata.is_confidential:
         _refuse("may_introspect: only for a client that authenticates")
     if settings.profile == "fapi2":
+        if settings.pkce_exempt:
+            _refuse("pkce_exempt: FAPI 2.0 asks for PKCE")
         _judge_fapi2(metadata)
 
 
@@ -214,11 +227,14 @@ def _judge_fapi2(metadata: ClientMetadata) -> None:
     }
     if metadata.token_endpoint_auth_method not in methods:
         _refuse("token_endpoint_auth_method: FAPI 2.0 asks for private_key_jwt or mutual TLS")
-    if metadata.id_token_signed_response_alg not in FAPI2_ALGORITHMS:
-        _refuse("id_token_signed_response_alg: FAPI 2.0 asks for ES256, PS256 or EdDSA")
-    algorithm = metadata.token_endpoint_auth_signing_alg
-    if algorithm is not None and algorithm not in FAPI2_ALGORITHMS:
-        _refuse("token_endpoint_auth_signing_alg: FAPI 2.0 asks for ES256, PS256 or EdDSA")
+    for name in (*_ALGORITHM_MEMBERS, "token_endpoint_auth_signing_alg", "request_object_signing_alg"):
+        # §5.4.1: JWTs are signed by PS256, ES256 or EdDSA.
+        if getattr(metadata, name) not in {None, *FAPI2_ALGORITHMS}:
+            _refuse(f"{name}: FAPI 2.0 asks for ES256, PS256 or EdDSA")
+    for uri in metadata.redirect_uris:
+        # §5.3.2.2: https, save the loopback interface of native applications.
+        if not uri.startswith("https://") and not (metadata.application_type == "native" and uri.startswith("http://")):
+            _refuse("redirect_uris: FAPI 2.0 asks for https", ErrorCode.INVALID_REDIRECT_URI)
 
 
 def _refuse(description: str, code: ErrorCode = ErrorCode.INVALID_CLIENT_METADATA) -> NoReturn:

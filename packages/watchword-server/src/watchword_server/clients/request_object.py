@@ -21,6 +21,7 @@ MAX_LENGTH: Final = 16_384
 MAX_LIFETIME: Final = 3600.0
 """Seconds that one may be good for (FAPI 2.0 Message Signing §5.3.1: no longer than 60 minutes)."""
 _MAX_PARAMETERS: Final = 64
+_DOTS_OF_JWE: Final = 4
 _TYPES: Final = ("", "jwt", "oauth-authz-req+jwt")
 # Claims about the JWT itself, no parameters of the request.
 _OF_THE_JWT: Final = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
@@ -56,6 +57,8 @@ def read_request_object(
     Raises: OAuthError ``invalid_request_object``.
     Does not remember its ``jti``, nor compare it with the parameters around it.
     """
+    if raw.count(".") == _DOTS_OF_JWE:
+        raise _refused("it is encrypted, and only signed ones are taken")
     try:
         verified = check_jwt(
             raw,

@@ -15,9 +15,17 @@ from watchword.oauth.names import ErrorCode
 from watchword.verify.dpop import DPOP_ALGORITHMS, DpopProof, check_dpop_proof, single_proof
 from watchword.verify.dpop_nonces import DpopNonces
 
+from watchword_server.clients.metadata import Client
+from watchword_server.clients.registration import FAPI2_ALGORITHMS
 from watchword_server.store.authorization_port import Replays
 
 REPLAY_PURPOSE: Final = "dpop"
+
+
+def check_proof_algorithm(client: Client, proof: DpopProof | None) -> None:
+    """FAPI 2.0 Security Profile §5.4.1: JWTs of such a client are signed by PS256, ES256 or EdDSA. Raises OAuthError."""
+    if client.is_fapi2 and proof is not None and proof.algorithm not in FAPI2_ALGORITHMS:
+        raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, "this client's proofs are signed by PS256, ES256 or EdDSA")
 
 
 class Proofs:

@@ -82,6 +82,11 @@ class ResponseMode(StrEnum):
     QUERY = "query"
     FRAGMENT = "fragment"
     FORM_POST = "form_post"
+    JWT = "jwt"
+    """Signed (JARM), where it would go without: for a code, in the query."""
+    QUERY_JWT = "query.jwt"
+    FRAGMENT_JWT = "fragment.jwt"
+    FORM_POST_JWT = "form_post.jwt"
 
 
 class ClientAuthentication(StrEnum):

@@ -6,8 +6,10 @@ Decides nothing about people. Done anew at every step, so that a client disabled
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 import msgspec
+from watchword.clock import EpochSeconds
 from watchword.jose import jws
 from watchword.jose.errors import JoseError
 from watchword.oauth.errors import OAuthError
@@ -15,11 +17,16 @@ from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.entitlement import came_by_itself
 from watchword_server.clients.metadata import Client
-from watchword_server.clients.registration import ASSERTION_ALGORITHMS
-from watchword_server.clients.request_object import MAX_LENGTH, merged, read_request_object
+from watchword_server.clients.registration import ASSERTION_ALGORITHMS, FAPI2_ALGORITHMS
+from watchword_server.clients.request_object import MAX_LENGTH, SignedRequest, merged, read_request_object
 from watchword_server.endpoints.authorize.parameters import PUSHED, Destination, Parameters, destination
 from watchword_server.endpoints.authorize.request import AuthorizationRequest, read_request
 from watchword_server.endpoints.authorize.services import AuthorizeServices
+
+_REPLAY_PURPOSE: Final = "request_object"
+_LEEWAY: Final = 60.0
+"""Seconds for which an object is remembered beyond its end: clocks differ."""
+_LONGEST_MEMORY: Final = 86_400.0
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,16 +82,17 @@ class Checker:
                 raise OAuthError(ErrorCode.INVALID_REQUEST, "id_token_hint is not an ID token for this client")
         return read_request(parameters, client, where, self._services.entitlements, hinted=hinted, pushed=pushed)
 
-    async def unpacked(self, parameters: Parameters) -> Parameters:
+    async def unpacked(self, parameters: Parameters) -> tuple[Parameters, SignedRequest | None]:
         """The request, out of the request object where it comes in one (RFC 9101), whose signature is checked here and once:
-        later steps would find it expired.
+        later steps would find it expired. Beside it the object, for `use_once`.
 
         Raises OAuthError, to be shown on a page: nothing around what is signed proves where an answer may go.
         """
         raw = parameters.get("request")
         if raw is None or parameters.get("request_uri") is not None:
-            return parameters
+            return parameters, None
         client = await self._client(parameters)
+        offered = FAPI2_ALGORITHMS if client.is_fapi2 else ASSERTION_ALGORITHMS
         wanted = client.metadata.request_object_signing_alg
         try:
             kid = jws.parse(raw, max_length=MAX_LENGTH).kid
@@ -96,11 +104,25 @@ class Checker:
             client_id=client.client_id,
             audience=(self._services.issuer,),
             # RFC 9101 §10.1: the one that was registered, and in any case one that nobody but the client can make.
-            algorithms=ASSERTION_ALGORITHMS if wanted is None else {wanted}.intersection(ASSERTION_ALGORITHMS),
+            algorithms=offered if wanted is None else {wanted}.intersection(offered),
             now=self._services.clock.now(),
-            strict=client.settings.profile == "fapi2",
+            strict=client.is_fapi2,
         )
-        return Parameters(values=merged(parameters.values, signed), resource=signed.resource, signed=True)
+        return Parameters(values=merged(parameters.values, signed), resource=signed.resource, signed=True), signed
+
+    async def use_once(self, client: Client, signed: SignedRequest) -> None:
+        """Take an object that names itself (``jti``) for one request alone. Raises OAuthError for a second one.
+
+        For pushed requests: at `/authorize` a person who loads the page again sends the same one, and gains nothing.
+        """
+        if signed.jti is None:
+            return
+        digest = digest_of(f"{client.client_id}\0{signed.jti}")
+        # One without an end, or with a far one, is remembered for a day: nobody fills the store with them.
+        latest = self._services.clock.now() + _LONGEST_MEMORY
+        expires_at = EpochSeconds(min((signed.expires_at or latest) + _LEEWAY, latest))
+        if not await self._services.state.first_use(_REPLAY_PURPOSE, digest, expires_at=expires_at):
+            raise OAuthError(ErrorCode.INVALID_REQUEST_OBJECT, "The request object was used before.")
 
     async def _client(self, parameters: Parameters) -> Client:
         client_id = parameters.visible("client_id")

@@ -52,14 +52,16 @@ class Hub:
     def __init__(self, services: AuthorizeServices) -> None:
         self.services = services
         self.visits = Visits(services)
-        self.answers = Answers(services.issuer, services.pages)
+        self.answers = Answers(
+            services.issuer, services.pages, services.clock, sign=services.sign, algorithms=services.algorithms
+        )
         self.checker = Checker(services)
         self.showing = Showing(services, self.visits)
         self.devices = Devices(services, self.showing)
 
     async def begin(self, request: Request) -> Response:
         """GET: the request of a client begins here."""
-        parameters = await self.checker.unpacked(read_parameters(request.scope["query_string"]))
+        parameters, _ = await self.checker.unpacked(read_parameters(request.scope["query_string"]))
         return await self.decide(self.visits.begin(request, bounded(parameters)))
 
     async def begin_posted(self, request: Request) -> Response:
@@ -179,7 +181,7 @@ class Hub:
         """Tell the client why not; a pushed request is used up by it. With ``asks`` it is told if the person goes there."""
         if refusal.pushed is not None:
             await self.services.state.consume_request(refusal.pushed)
-        answer = self.answers.refusal(refusal.destination, refusal.error, visit.language)
+        answer = await self.answers.refusal(refusal.destination, refusal.error, visit.language)
         if asks:
             answer = self.showing.way_back(visit, refusal.destination, refusal.error, answer.headers.get("location"))
         return visit.carrying(answer)
@@ -212,7 +214,7 @@ class Hub:
         if checked.pushed is not None and not await self.services.state.consume_request(checked.pushed):
             # RFC 9126 §7.3: a pushed request is good for one answer, whoever asks twice at once.
             raise OAuthError(ErrorCode.INVALID_REQUEST_URI, "request_uri is unknown, used or no longer good")
-        return visit.carrying(self.answers.code(request.destination, code, visit.language))
+        return visit.carrying(await self.answers.code(request.destination, code, visit.language))
 
 
 def _refusal(checked: Checked, error: OAuthError) -> Refusal:

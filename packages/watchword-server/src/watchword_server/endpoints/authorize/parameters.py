@@ -54,6 +54,10 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uri: str
     mode: ResponseMode
     state: str | None
+    client_id: str
+    """Whom a signed answer (JARM) is for."""
+    algorithm: str | None
+    """What the client registered to have it signed by."""
 
 
 def read_parameters(raw: bytes, *, max_bytes: int = MAX_REQUEST_BYTES) -> Parameters:
@@ -98,4 +102,6 @@ def destination(parameters: Parameters, client: Client) -> Destination:
         redirect_uri=redirect_uri,
         mode=ResponseMode(mode) if mode in set(ResponseMode) else ResponseMode.QUERY,
         state=state,
+        client_id=client.client_id,
+        algorithm=client.metadata.authorization_signed_response_alg,
     )

@@ -19,7 +19,7 @@ from watchword_server.clients.client_request import ClientRequests
 from watchword_server.endpoints.authorize.checking import Checker, digest_of
 from watchword_server.endpoints.authorize.parameters import PUSHED, Parameters, destination
 from watchword_server.endpoints.authorize.services import AuthorizeServices
-from watchword_server.tokens.proofs import Proofs
+from watchword_server.tokens.proofs import Proofs, check_proof_algorithm
 from watchword_server.web.errors import oauth_endpoint
 
 PATH: Final = "/par"
@@ -69,15 +69,19 @@ class PushedRequests:
             # §2.1: the request_uri parameter MUST NOT be provided.
             raise OAuthError(ErrorCode.INVALID_REQUEST, "request_uri cannot be pushed")
         values["client_id"] = client.client_id
-        parameters = await self._checker.unpacked(Parameters(values=values, resource=form.resources))
+        parameters, signed = await self._checker.unpacked(Parameters(values=values, resource=form.resources))
         values = dict(parameters.values)
         proof = await self._proofs.dpop(request.headers.getlist("dpop"), method="POST", path=PATH)
+        check_proof_algorithm(client, proof)
         # RFC 9449 §10.1: a proof here binds the code; with dpop_jkt too, both MUST be of the same key.
         if proof is not None and values.setdefault("dpop_jkt", proof.jkt) != proof.jkt:
             raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, "dpop_jkt is not the key of the proof")
         parameters = msgspec.structs.replace(parameters, values=values)
         # §2.1: validated as it would be at the authorization endpoint, so that the client learns of faults here.
         self._checker.judge(parameters, client, destination(parameters, client), pushed=True)
+        if signed is not None:
+            # Last: whoever is asked for a DPoP nonce comes again with the same object.
+            await self._checker.use_once(client, signed)
         name = PUSHED + self._secret("wp")
         now = self._services.clock.now()
         await self._services.state.push_request(

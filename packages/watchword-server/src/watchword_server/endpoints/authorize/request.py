@@ -113,14 +113,17 @@ def _answerable(parameters: Parameters, client: Client, *, pushed: bool) -> None
         raise _refused("request and request_uri do not go together")
     if parameters.get("request_uri") is not None:
         raise OAuthError(ErrorCode.REQUEST_URI_NOT_SUPPORTED, "request_uri is supported for pushed requests only")
-    if client.metadata.require_pushed_authorization_requests and not pushed:
+    if (client.metadata.require_pushed_authorization_requests or client.is_fapi2) and not pushed:
         # RFC 9126 §6: the AS MUST refuse a request of such a client that was not pushed.
         raise _refused("this client has to push its requests (RFC 9126)")
+    if client.is_fapi2 and parameters.get("redirect_uri") is None:
+        # FAPI 2.0 Security Profile §5.3.2.2: the redirect_uri parameter is required in pushed requests.
+        raise _refused("redirect_uri is missing")
     if client.metadata.require_signed_request_object and not parameters.signed:
         raise _refused("this client has to sign its requests (RFC 9101)")
     mode = parameters.get("response_mode")
     if mode is not None and mode not in set(ResponseMode):
-        raise _refused(f"response_mode {_named(mode)} is not supported: query, fragment and form_post are")
+        raise _refused(f"response_mode {_named(mode)} is not supported: query, fragment, form_post and jwt are")
     kind = parameters.get("response_type")
     if kind is None:
         raise _refused("response_type is missing")
@@ -161,7 +164,7 @@ def _code_challenge(parameters: Parameters, client: Client, *, is_openid: bool) 
         if method is not None:
             raise _refused("code_challenge_method comes without a code_challenge")
         # RFC 9700 §2.1.1: only a confidential OpenID client may go without, and then the nonce protects it.
-        if not (client.settings.pkce_exempt and client.is_confidential and is_openid):
+        if not (client.settings.pkce_exempt and client.is_confidential and is_openid) or client.is_fapi2:
             raise _refused("code_challenge is missing: PKCE with S256 is required")
         if parameters.get("nonce") is None:
             raise _refused("nonce is missing: it is required of a client that does without PKCE")

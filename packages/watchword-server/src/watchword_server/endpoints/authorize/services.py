@@ -5,9 +5,9 @@ Holds no route and no rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from watchword.clock import Clock
@@ -18,7 +18,7 @@ from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client
 from watchword_server.pages.rendering import Pages
 from watchword_server.sessions.sign_on import SignOnService
-from watchword_server.store.authorization_port import Authorizations, Codes
+from watchword_server.store.authorization_port import Authorizations, Codes, Replays
 from watchword_server.store.records import Origin
 from watchword_server.tokens.device_throttle import DeviceThrottle
 from watchword_server.web.body import BodyLimits
@@ -37,7 +37,7 @@ class FindsClients(Protocol):
         ...
 
 
-class AuthorizationState(Authorizations, Codes, Protocol):
+class AuthorizationState(Authorizations, Codes, Replays, Protocol):
     """What is kept of authorizations."""
 
 
@@ -71,6 +71,10 @@ class AuthorizeServices:
     """The ``sub`` of an account at a client."""
     effective_scope: Callable[[str, tuple[str, ...], tuple[str, ...]], tuple[str, ...]]
     """The part of a scope that an account with these roles may have at that client."""
+    sign: Callable[[Mapping[str, Any], str], Awaitable[str]]
+    """Claims, signed by that algorithm of the key ring."""
+    algorithms: tuple[str, ...]
+    """Those that answers can be signed by."""
     secret: Callable[[str], str]
     """An unpredictable text with that prefix."""
 

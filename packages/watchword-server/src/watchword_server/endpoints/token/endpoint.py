@@ -28,7 +28,7 @@ from watchword_server.endpoints.token.token_exchange import token_exchange
 from watchword_server.store.port import Revocations
 from watchword_server.store.records import Origin
 from watchword_server.tokens.checks import Check, Place, applies
-from watchword_server.tokens.proofs import Proofs
+from watchword_server.tokens.proofs import Proofs, check_proof_algorithm
 from watchword_server.web.device import device_kind
 from watchword_server.web.errors import as_oauth, oauth_response
 
@@ -129,6 +129,7 @@ class TokenEndpoint:
         authenticated = await self._requests.authenticate(request, form)
         _check_client(authenticated, grant_type, place)
         proof = await self._proofs.dpop(request.headers.getlist("dpop"), method="POST", path=PATH)
+        check_proof_algorithm(authenticated.client, proof)
         if proof is None and applies(Check.DPOP_REQUIRED, place) and _needs_dpop(authenticated):
             raise OAuthError(
                 ErrorCode.INVALID_DPOP_PROOF, "this client's tokens are bound to a key; send a proof of it"
@@ -157,7 +158,7 @@ def _needs_dpop(authenticated: AuthenticatedClient) -> bool:
     """RFC 9449 §5.2; FAPI 2.0 §5.3.2.1: only sender-constrained access tokens are issued, by key or by certificate."""
     client = authenticated.client
     by_certificate = client.metadata.tls_client_certificate_bound_access_tokens
-    return client.metadata.dpop_bound_access_tokens or (client.settings.profile == "fapi2" and not by_certificate)
+    return client.metadata.dpop_bound_access_tokens or (client.is_fapi2 and not by_certificate)
 
 
 def _bound_certificate(authenticated: AuthenticatedClient, certificate: object | None) -> str | None:
