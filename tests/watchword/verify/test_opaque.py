@@ -70,6 +70,29 @@ def test_an_opaque_token_is_asked_about_once_and_then_known_for_a_while(issuer, 
     assert question.method == "POST"
 
 
+def test_api_keys_are_asked_about_as_opaque_tokens_are_and_cut_off_at_once(issuer, verifying):
+    verify = verifying(settings={"cache_seconds": 3600})
+    raw = issuer.api_key("grace", scope="reports:read", sid=None)
+    assert raw.startswith("wk_")
+    token = verify(raw, scopes=["reports:read"])
+    assert (token.sub, token.sid) == ("grace", None)
+    verify(raw)
+    assert len(questions(issuer)) == 1
+    issuer.cut_off("token", token.jti)
+    assert why(verify, raw) is R.REVOKED
+
+
+@pytest.mark.parametrize("prefix", [(), ("",), ("wo_", "")])
+def test_several_prefixes_are_each_one(prefix):
+    with pytest.raises(ValueError, match="prefixes"):
+        Introspection(SECRET, prefix=prefix)
+
+
+def test_who_takes_opaque_tokens_alone_asks_nobody_about_api_keys(issuer, verifying):
+    assert why(verifying(settings={"prefix": "wo_"}), issuer.api_key()) is R.MALFORMED
+    assert questions(issuer) == []
+
+
 def test_jwts_are_verified_beside_them_and_nobody_is_asked(issuer, verifying):
     verify = verifying()
     assert verify(issuer.token("ada")).sub == "ada"

@@ -82,7 +82,8 @@ def test_opaque_tokens_go_to_the_issuer_whose_prefix_they_have_and_to_nobody_els
     assert why(verifier, "xx_abc") is R.INACTIVE
     assert why(verifier, "yy_abc") is R.MALFORMED
     assert not any("introspect" in request.url and b"xx_" in request.body for request in one.transport.asked)
-    for prefixes in (("wo_", "wo_"), ("wo_", "wo_x"), ("", "wo_")):
+    assert verifier.verify(one.api_key()).iss == one.issuer
+    for prefixes in (("wo_", "wo_"), (("wo_", "wk_"), "wk_"), ("wo_", "wo_x"), ("", "wo_")):
         with pytest.raises(ValueError):
             SyncSeveralIssuers(
                 [

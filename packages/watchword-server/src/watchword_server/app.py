@@ -168,6 +168,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
             issuer=issuer,
             rotation=rotation,
             outgoing=outgoing,
+            metrics=metrics,
             admit=lambda address: throttle.registering(address, of="clients"),
             session_identifier=session_identifier,
         ),

@@ -29,6 +29,8 @@ from watchword_server.keys.ring import KeyRing
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.settings.tree import Settings
 from watchword_server.store.port import Store
+from watchword_server.tokens.api_keys import PREFIX as KEY_PREFIX
+from watchword_server.tokens.api_keys import ApiKeyService
 from watchword_server.tokens.client_sessions import ClientSessions
 from watchword_server.tokens.device_throttle import DeviceThrottle
 from watchword_server.tokens.id_token import IdTokens
@@ -38,6 +40,7 @@ from watchword_server.tokens.reading import TokenReader
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.tokens.subjects import Subjects
 from watchword_server.web.client_certificate import client_certificate
+from watchword_server.web.metrics import Metrics
 from watchword_server.web.outgoing import OutgoingRequests
 from watchword_server.web.stack import body_limits
 
@@ -72,6 +75,7 @@ class OAuthServices:
     subjects: Subjects
     id_tokens: IdTokens
     reader: TokenReader
+    api_keys: ApiKeyService
     sessions: ClientSessions
     profiles: ProfileService
     devices: DeviceThrottle
@@ -91,6 +95,7 @@ def compose_oauth(
     issuer: AccessTokenIssuer,
     rotation: Rotation,
     outgoing: OutgoingRequests,
+    metrics: Metrics,
     admit: Callable[[str | None], Awaitable[int | None]],
     session_identifier: Callable[[], str],
 ) -> OAuthServices:
@@ -162,6 +167,17 @@ def compose_oauth(
         subjects=subjects,
         id_tokens=id_tokens,
         reader=TokenReader(store, lambda: keys.key_set, clock, issuer=settings.issuer),
+        api_keys=ApiKeyService(
+            store,
+            directory,
+            entitlements,
+            issuer.claims,
+            settings.api_keys,
+            metrics,
+            clock,
+            secret=lambda: entropy.prefixed(KEY_PREFIX.rstrip("_")),
+            identifier=entropy.identifier,
+        ),
         sessions=ClientSessions(
             issuer=issuer,
             rotation=rotation,

@@ -102,6 +102,7 @@ def _introspection(services: Services) -> Introspection:
     return Introspection(
         services.oauth.requests,
         services.oauth.reader,
+        services.oauth.api_keys,
         services.rotation,
         services.oauth.id_tokens,
         services.clock,

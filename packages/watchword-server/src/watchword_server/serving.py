@@ -26,6 +26,7 @@ from watchword_server.endpoints.discovery import Discovery
 from watchword_server.endpoints.feed.access import FeedAccess
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
+from watchword_server.endpoints.session.keys import OwnKeys
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.session.services import SessionServices, origin
 from watchword_server.endpoints.signed_urls import KEYS_PATH as SIGNED_URL_KEYS_PATH
@@ -173,6 +174,7 @@ def http_app(services: Services, health: Health) -> ASGIApp:
         *page_routes,
         *session_routes(sessions, idle=settings.sessions.idle),
         *own_authorizations(services, sessions),
+        *OwnKeys(sessions, services.oauth.api_keys, login_within=settings.api_keys.login_within).routes(),
         *feed.routes(),
         *discovery.routes(),
         *health.routes(),
@@ -308,6 +310,7 @@ def _admin(services: Services) -> ASGIApp:
             clients=services.oauth.administration,
             configured=services.oauth.configured,
             profiles=services.oauth.profiles,
+            api_keys=services.oauth.api_keys,
             workers=services.settings.server.workers,
             origin_of=origin,
         ),

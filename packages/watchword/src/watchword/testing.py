@@ -212,8 +212,16 @@ class FakeIssuer:
         self, sub: str = "ada", *, scope: str | Collection[str] = "", roles: Collection[str] = (), **claims: Any
     ) -> str:
         """An opaque access token, about which the introspection endpoint answers; otherwise as `token`."""
-        members = self._claims(sub, scope, roles, claims)
-        raw = f"wo_{members.get('jti', self._jti)}"
+        return self._kept("wo_", self._claims(sub, scope, roles, claims))
+
+    def api_key(
+        self, sub: str = "ada", *, scope: str | Collection[str] = "", roles: Collection[str] = (), **claims: Any
+    ) -> str:
+        """An API key or personal access token; otherwise as `opaque_token`."""
+        return self._kept("wk_", self._claims(sub, scope, roles, claims))
+
+    def _kept(self, prefix: str, members: dict[str, Any]) -> str:
+        raw = f"{prefix}{members.get('jti', self._jti)}"
         self._opaque[raw] = members
         return raw
 

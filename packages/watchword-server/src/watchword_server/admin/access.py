@@ -21,6 +21,7 @@ from watchword_server.revocation.verifiers import Verifiers
 from watchword_server.sessions.ending import SessionEnding
 from watchword_server.store.port import Store
 from watchword_server.store.records import Origin
+from watchword_server.tokens.api_keys import ApiKeyService
 from watchword_server.tokens.caller import Caller, Callers
 
 ADMIN_SCOPE = "watchword:admin"
@@ -39,6 +40,7 @@ class AdminServices:
     clients: ClientAdministration
     configured: ConfiguredClients
     profiles: ProfileService
+    api_keys: ApiKeyService
     workers: int
     """Processes that share the port, each with verifiers of its own."""
     origin_of: Callable[[Request, str], Origin]

@@ -13,6 +13,7 @@ import typer
 
 from watchword_server.cli import (
     accounts,
+    api_keys,
     audit,
     clients,
     config,
@@ -83,6 +84,7 @@ app.command("edge", context_settings=of_library.PASSED_ON)(of_library.edge)
 app.add_typer(config.app, name="config")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(clients.app, name="clients")
+app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(keys.app, name="keys")
 app.add_typer(cutoffs.app, name="cutoffs")

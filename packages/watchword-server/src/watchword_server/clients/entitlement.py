@@ -152,9 +152,13 @@ class Entitlements:
                 raise OAuthError(ErrorCode.INVALID_TARGET, "a resource is unknown, or not for this client")
         return unique
 
+    def knows(self, resource: str) -> bool:
+        """Whether a resource is known here."""
+        return resource in self._resources or resource in self._own
+
     def may_target(self, client: Client, resource: str) -> bool:
         """Whether a resource is known here, and for this client."""
-        if resource not in self._resources and resource not in self._own:
+        if not self.knows(resource):
             return False
         audiences = client.settings.audiences
         return audiences is None or resource in audiences or resource in self._own

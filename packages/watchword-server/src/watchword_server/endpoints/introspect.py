@@ -18,6 +18,8 @@ from watchword.oauth.names import ErrorCode
 from watchword_server.clients.client_request import ClientRequests
 from watchword_server.clients.metadata import Client
 from watchword_server.tokens import refresh_token
+from watchword_server.tokens.api_keys import PREFIX as KEY_PREFIX
+from watchword_server.tokens.api_keys import ApiKeyService
 from watchword_server.tokens.checks import Check, Place, applies
 from watchword_server.tokens.id_token import IdTokens
 from watchword_server.tokens.reading import ReadToken, TokenReader
@@ -41,6 +43,7 @@ class Introspection:
         self,
         requests: ClientRequests,
         reader: TokenReader,
+        keys: ApiKeyService,
         rotation: Rotation,
         answers: IdTokens,
         clock: Clock,
@@ -54,6 +57,7 @@ class Introspection:
         """
         self._requests = requests
         self._reader = reader
+        self._keys = keys
         self._rotation = rotation
         self._answers = answers
         self._clock = clock
@@ -87,9 +91,12 @@ class Introspection:
     async def _members(self, raw: str, caller: Client) -> dict[str, Any]:
         if raw.startswith(refresh_token.PREFIX):
             return await self._of_refresh_token(raw, caller)
-        token = await self._reader.access_token(raw)
+        of_key = raw.startswith(KEY_PREFIX)
+        token = await (self._keys.read(raw) if of_key else self._reader.access_token(raw))
         if token is None or not self._is_for(token, caller) or not await self._reader.is_alive(token):
             return _INACTIVE
+        if of_key:
+            await self._keys.used(token)
         members = {name: value for name, value in token.claims.items() if name not in _OURS}
         if token.facts.account_id is not None and token.facts.client_id == caller.client_id:
             members["sub"] = self._answers.subjects.of(caller, token.facts.account_id)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from watchword_server.settings.api_keys import ApiKeys
 from watchword_server.settings.deliveries import GlobalRevocation, Outbox, Outgoing, Ssf, StatusLists
 from watchword_server.settings.oauth import OAuth, Resource, SelfRegistration, described_resources, described_scopes
 from watchword_server.settings.pages import Pages
@@ -313,6 +314,7 @@ class Settings(Section):
     feed: Feed = Field(default_factory=Feed)
     denylist: Denylist = Field(default_factory=Denylist)
     signed_urls: SignedUrls = Field(default_factory=SignedUrls)
+    api_keys: ApiKeys = Field(default_factory=ApiKeys)
     outbox: Outbox = Field(default_factory=Outbox)
     global_revocation: GlobalRevocation = Field(default_factory=GlobalRevocation)
     status_lists: StatusLists = Field(default_factory=StatusLists)

@@ -206,9 +206,13 @@ class AccessClaims:
         A scope that some role brings needs such a role at every issue, whoever the client is: taking the role away takes
         the scope from tokens already authorized. A first party is granted all its account's roles bring.
         """
-        carried = self._rights(roles)[0]
         if client_id == FIRST_PARTY:
-            return tuple(sorted(carried))
+            return tuple(sorted(self._rights(roles)[0]))
+        return self.carried_scope(scope, roles)
+
+    def carried_scope(self, scope: Iterable[str], roles: tuple[str, ...]) -> tuple[str, ...]:
+        """The part of a scope that needs no role, or one of these, sorted."""
+        carried = self._rights(roles)[0]
         return tuple(sorted({one for one in scope if one not in self._role_scopes or one in carried}))
 
     def claims(self, terms: AccessTerms, jti: str) -> dict[str, Any]:

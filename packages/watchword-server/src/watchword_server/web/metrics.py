@@ -49,6 +49,12 @@ class Metrics:
         self.revocations = Counter(
             "watchword_revocations", "Cut-offs written by this process, by cause.", ["cause"], registry=self.registry
         )
+        self.api_keys = Counter(
+            "watchword_api_keys",
+            "API keys and personal access tokens by event (issued, revoked, used, refused).",
+            ["event"],
+            registry=self.registry,
+        )
         self.feed_reads = Counter(
             "watchword_feed_reads",
             "Reads of the revocation feed, by kind (batch, snapshot).",

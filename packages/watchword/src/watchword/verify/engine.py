@@ -239,9 +239,9 @@ class Engine(Generic[_Asked]):
         return self._lookup.kills(bearer)
 
     @property
-    def opaque_prefix(self) -> str | None:
-        """What the opaque tokens begin with that it asks about; None if it takes none."""
-        return None if self._opaque is None else self._opaque.prefix
+    def opaque_prefixes(self) -> tuple[str, ...]:
+        """What the opaque tokens begin with that it asks about; empty if it takes none."""
+        return () if self._opaque is None else self._opaque.prefixes
 
     @property
     def decrypts(self) -> bool:

@@ -51,7 +51,8 @@ class Introspection:
 
     ``credentials`` show who asks; ``url`` is the endpoint, found by discovery if it is not given. A token's answer is
     used again for ``cache_seconds``, at most ``max_entries`` answers at once; cut-offs are looked up at each use all the
-    same. ``prefix`` is what opaque tokens begin with: anything else is malformed, and nobody is asked about it.
+    same. ``prefix`` is what opaque tokens begin with, one text or several: anything else is malformed, and nobody is asked
+    about it. ``wo_`` are opaque access tokens, ``wk_`` API keys and personal access tokens.
     ``signed``: only signed answers are read (RFC 9701). At most ``max_waiting`` questions wait at once, ``max_concurrent``
     are asked at once.
 
@@ -62,16 +63,23 @@ class Introspection:
     url: str | None = None
     cache_seconds: float = 30.0
     max_entries: int = 100_000
-    prefix: str = "wo_"
+    prefix: str | tuple[str, ...] = ("wo_", "wk_")
     signed: bool = False
     max_concurrent: int = 8
     max_waiting: int = 256
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """``prefix``, as several."""
+        return (self.prefix,) if isinstance(self.prefix, str) else self.prefix
 
     def __post_init__(self) -> None:
         if not 0 <= self.cache_seconds <= 3600:
             raise ValueError("cache_seconds must be between 0 and 3600")
         if self.max_entries < 2 or self.max_concurrent < 1 or self.max_waiting < 1:
             raise ValueError("max_entries, max_concurrent and max_waiting must leave room")
+        if not isinstance(self.prefix, str) and (not self.prefix or "" in self.prefix):
+            raise ValueError("several prefixes are at least one, and none of them empty")
         if self.url is not None:
             check_url(self.url, allow_http=True)
 

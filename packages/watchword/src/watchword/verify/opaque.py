@@ -56,7 +56,7 @@ class OpaqueTokens:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self.prefix: str = settings.prefix
+        self.prefixes: tuple[str, ...] = settings.prefixes
         self._endpoint = endpoint
         self._policy = policy
         self._lookup = lookup
@@ -74,7 +74,7 @@ class OpaqueTokens:
 
     def takes(self, raw: str) -> bool:
         """Whether a text has the form of an opaque token; others nobody is asked about."""
-        return raw.startswith(self._settings.prefix) and len(raw) <= MAX_LENGTH and _FORM.fullmatch(raw) is not None
+        return raw.startswith(self.prefixes) and len(raw) <= MAX_LENGTH and _FORM.fullmatch(raw) is not None
 
     def verify(
         self, raw: str, now: float, bound: float | None = None, when_stale: WhenStale | None = None

@@ -57,8 +57,8 @@ class _Several(Generic[_One]):
         """By issuer."""
         if not 0 < len(given) <= MAX_ISSUERS or len(self.verifiers) != len(given):
             raise ValueError(f"verifiers must be 1 to {MAX_ISSUERS}, each of another issuer")
-        prefixes = [one.opaque_prefix for one in given if one.opaque_prefix is not None]
-        if any(a.startswith(b) for i, a in enumerate(prefixes) for j, b in enumerate(prefixes) if i != j):
+        prefixes = [(one.policy.issuer, prefix) for one in given for prefix in one.opaque_prefixes]
+        if any(a.startswith(b) for its, a in prefixes for other, b in prefixes if its != other):
             raise ValueError("opaque tokens of several issuers must begin differently: Introspection(prefix=...)")
         self._all = given
         self._longest = max(one.policy.max_length for one in given)
@@ -90,7 +90,7 @@ class _Several(Generic[_One]):
             case 5:
                 return self._decrypting(segments[0])
             case 1:
-                found = [one for one in self._all if (p := one.opaque_prefix) is not None and raw.startswith(p)]
+                found = [one for one in self._all if raw.startswith(one.opaque_prefixes)]
                 if found:
                     return found[0]
         raise TokenRejected(RejectionReason.MALFORMED)
