@@ -64,6 +64,17 @@ def test_what_a_client_may_not_say_of_itself(members, code):
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("name", ["backchannel_logout_uri", "frontchannel_logout_uri"])
+@pytest.mark.parametrize(
+    "uri", ["https://app.example.test/out#x", "/out", "//app.example.test/out", "javascript:x", ""]
+)
+def test_an_address_of_logout_is_absolute_and_has_no_fragment(name, uri):
+    with pytest.raises(OAuthError) as caught:
+        accepted(**{name: uri})
+    assert caught.value.code == "invalid_client_metadata"
+    assert accepted(**{name: "https://app.example.test/out"})
+
+
 @pytest.mark.parametrize(
     ("settings", "members"),
     [

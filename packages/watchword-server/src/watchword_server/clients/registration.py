@@ -161,6 +161,9 @@ def _judge_texts(metadata: ClientMetadata) -> None:
         uri = getattr(metadata, name)
         if uri is not None and not _is_web_uri(uri):
             _refuse(f"{name}: not an http or https URL of at most {_MAX_URI} characters")
+        # OpenID Back-Channel Logout 1.0 §2.2, Front-Channel Logout 1.0 §2: MUST NOT include a fragment.
+        if uri is not None and "#" in uri and name.endswith("channel_logout_uri"):
+            _refuse(f"{name}: has a fragment")
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         _refuse("default_max_age: negative")
 

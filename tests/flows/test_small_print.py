@@ -1,0 +1,149 @@
+"""What the standards ask in passing: methods, media types, hints, wishes and what must not be said."""
+
+import msgspec
+import pytest
+from oauth_story import CALLBACK, OAuth, refused, said
+from page_story import Person
+from story import ISSUER
+from watchword.jose.jwk import Key, KeySet
+from watchword.jose.jws import Signer, verify
+from watchword_server.clients.metadata import ClientSettings
+
+from .test_authorize import FIRST_PARTY, asking
+
+METADATA = "/.well-known/oauth-authorization-server"
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+async def oauth(open_server):
+    async with open_server() as server, server.browser() as http:
+        yield OAuth(server, http)
+
+
+@pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke", "/par", "/device_authorization"])
+async def test_tokens_are_asked_for_by_post_alone(oauth, path):
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await oauth.http.request(method, path)).status_code == 405
+
+
+async def test_an_answer_with_tokens_may_not_be_stored(oauth):
+    app = await oauth.client()
+    answer = await oauth.exchange(app, await oauth.code(app, await oauth.account()))
+    assert answer.json().keys() >= {"access_token", "token_type", "refresh_token", "id_token"}
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-type"].startswith("application/json")
+
+
+async def test_what_is_unknown_or_empty_or_a_mere_wish_is_no_fault_of_a_request(oauth):
+    await oauth.client("own", settings=FIRST_PARTY)
+    await oauth.account()
+    oauth.http.cookies.clear()
+    ada = Person(oauth.http)
+    wishes = {"display": "popup", "claims_locales": "de en", "ui_locales": "xx", "acr_values": "urn:unheard-of"}
+    empty = {"prompt": "", "max_age": "", "login_hint": "", "dpop_jkt": "", "response_mode": ""}
+    await ada.goes_to("/authorize", **asking("own", unheard_of="x", **wishes, **empty))
+    await ada.logs_in()
+    assert "code" in ada.told
+
+
+async def test_the_id_token_of_a_refresh_is_about_the_same_login(oauth):
+    app = await oauth.client()
+    first = await oauth.tokens(app, await oauth.account(), nonce="n-1")
+    oauth.server.clock.advance(30)
+    again = await oauth.token(app, "refresh_token", refresh_token=first["refresh_token"])
+    before, after = said(first["id_token"]), said(again.json()["id_token"])
+    for name in ("iss", "sub", "aud", "azp", "auth_time", "sid"):
+        assert after[name] == before[name]
+    assert after["iat"] >= before["iat"] + 30
+    assert "nonce" not in after
+
+
+async def test_a_wrong_hint_keeps_no_token_from_being_revoked(oauth):
+    app = await oauth.client(settings=ClientSettings(access_token_format="opaque"))
+    body = await oauth.tokens(app, await oauth.account())
+    hints = {"access_token": "refresh_token", "refresh_token": "access_token"}
+    for name, hint in hints.items():
+        assert (await oauth.post("/revoke", app, token=body[name], token_type_hint=hint)).status_code == 200
+        assert await oauth.introspected(app, body[name]) == {"active": False}
+
+
+async def test_a_signed_answer_about_a_dead_token_says_nothing_else(oauth):
+    robot = await oauth.machine()
+    token = (await oauth.token(robot, "client_credentials")).json()["access_token"]
+    assert (await oauth.post("/revoke", robot, token=token)).status_code == 200
+    accept = {"Accept": "application/token-introspection+jwt", **robot.basic}
+    answer = await oauth.post("/introspect", robot, token=token, headers=accept)
+    keys = KeySet.from_json((await oauth.http.get("/jwks.json")).content)
+    claims = msgspec.json.decode(verify(answer.text, keys, algorithms={"RS256"}).payload)
+    assert claims["token_introspection"] == {"active": False}
+
+
+@pytest.mark.parametrize("path", [METADATA, "/.well-known/openid-configuration"])
+async def test_metadata_is_json_says_its_algorithms_and_leaves_out_what_is_empty(oauth, path):
+    answer = await oauth.http.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    document = answer.json()
+    assert all(document[name] not in ([], {}, None, "") for name in document)
+    algorithms = {name: document[name] for name in document if "_alg_values_supported" in name}
+    assert "token_endpoint_auth_signing_alg_values_supported" in algorithms
+    assert all("none" not in names for names in algorithms.values())
+    assert document["backchannel_logout_supported"] is True
+    assert document["backchannel_logout_session_supported"] is True
+
+
+async def test_a_device_request_is_read_strictly_and_ignores_what_it_does_not_know(oauth):
+    await oauth.client("tv", token_endpoint_auth_method="none", grant_types=[DEVICE], redirect_uris=[])
+    path = "/device_authorization"
+    good = await oauth.http.post(path, content="client_id=tv&scope=openid&unheard_of=x&resource=", headers=FORM)
+    assert good.status_code == 200, good.text
+    assert good.json().keys() >= {"device_code", "user_code", "verification_uri", "expires_in"}
+    doubled = await oauth.http.post(path, content="client_id=tv&scope=openid&scope=openid", headers=FORM)
+    refused(doubled, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/token", "/par", "/"])
+async def test_each_of_three_audiences_is_good_where_a_request_is_pushed(oauth, path):
+    app = await oauth.client(key=Key.generate("ES256", "k"))
+    audience = ISSUER + path.rstrip("/")
+    answer = await oauth.http.post("/par", data=asking("app") | oauth.assertion(app, aud=audience))
+    assert answer.status_code == 201, answer.text
+
+
+async def test_a_pushed_object_of_another_client_is_refused(oauth):
+    key, other = Key.generate("ES256", "k"), Key.generate("ES256", "o")
+    app = await oauth.client("app", key=key)
+    await oauth.client("other", key=other)
+    now = int(oauth.server.clock.now())
+    for signing, named in ((other, "other"), (key, "other"), (other, "app")):
+        claims = asking(named) | {"iss": named, "aud": ISSUER, "nbf": now, "exp": now + 60}
+        pushed = Signer(signing, typ="oauth-authz-req+jwt").sign(msgspec.json.encode(claims))
+        answer = await oauth.http.post("/par", data={"client_id": "app", "request": pushed} | oauth.assertion(app))
+        assert answer.status_code == 400, answer.text
+
+
+async def test_request_and_request_uri_do_not_come_together(oauth):
+    key = Key.generate("ES256", "k")
+    await oauth.client("own", settings=FIRST_PARTY, key=key)
+    now = int(oauth.server.clock.now())
+    claims = asking("own") | {"iss": "own", "aud": ISSUER, "nbf": now, "exp": now + 60}
+    both = {
+        "request": Signer(key, typ="oauth-authz-req+jwt").sign(msgspec.json.encode(claims)),
+        "request_uri": "https://app.example.test/request",
+    }
+    ada = await Person(oauth.http).goes_to("/authorize", **asking("own"), **both)
+    assert ada.told["error"] == "invalid_request"
+    bare = await Person(oauth.http).goes_to("/authorize", client_id="own", **both)
+    assert bare.told["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("origin", ["https://spa.example.test", CALLBACK.removesuffix("/callback")])
+async def test_no_script_of_another_origin_may_call_the_authorization_endpoint(oauth, origin):
+    await oauth.client()
+    origin = {"Origin": origin}
+    asked = await oauth.http.get("/authorize", params=asking(), headers=origin)
+    preflight = await oauth.http.options("/authorize", headers={**origin, "Access-Control-Request-Method": "POST"})
+    for answer in (asked, preflight):
+        assert not [name for name in answer.headers if name.startswith("access-control-allow")]
