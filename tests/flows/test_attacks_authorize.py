@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 
 import pytest
@@ -435,3 +436,26 @@ async def test_a_sign_on_that_ends_between_reading_it_and_the_code_gives_no_code
     assert ada.sees("sign-in")
     await ada.goes_to("/authorize", **asking("own", prompt="none"))
     assert ada.told["error"] == "login_required"
+
+
+async def test_a_page_that_comes_back_swollen_is_refused_and_never_an_error_of_the_server(oauth, ada):
+    await oauth.client()
+    await ada.goes_to("/authorize", **asking())
+    await ada.logs_in()
+    oauth.server.clock.advance(60)
+    await ada.goes_to("/authorize", **asking(prompt="select_account"))
+    await ada.press("continue", account="a" * 20_000)
+    assert is_page(ada.answer, "invalid_request")
+
+
+async def test_a_request_whose_scopes_no_page_can_carry_is_refused_and_never_an_error_of_the_server(open_server):
+    many = {f"scope:of:the:installation:{n}": f"Do the {n}th thing" for n in range(70)}
+    async with open_server(WATCHWORD_SCOPES=json.dumps(many)) as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        await oauth.account()
+        await oauth.client(scope=" ".join(("openid", *many)))
+        http.cookies.clear()
+        person = Person(http)
+        await person.goes_to("/authorize", **asking(scope=" ".join(("openid", *many)), state="s" * 2_048))
+        await person.logs_in()
+        assert is_page(person.answer, "invalid_request")

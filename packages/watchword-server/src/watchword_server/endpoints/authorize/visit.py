@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 from watchword.clock import EpochSeconds
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
 
 from watchword_server.endpoints.authorize.parameters import Parameters
 from watchword_server.endpoints.authorize.services import AuthorizeServices
@@ -101,8 +103,13 @@ class Visits:
         return self._now() > visit.ticket.expires_at
 
     def seal(self, visit: Visit, ticket: Ticket) -> str:
-        """The ticket as text, for this browser."""
-        return self._services.tickets.seal(ticket, visit.browser)
+        """The ticket as text, for this browser. Raises OAuthError for a request that grew too long to be carried on."""
+        try:
+            return self._services.tickets.seal(ticket, visit.browser)
+        except ValueError:
+            raise OAuthError(
+                ErrorCode.INVALID_REQUEST, "the request is too long for a URL; push it (RFC 9126)"
+            ) from None
 
     def _now(self) -> EpochSeconds:
         return self._services.clock.now()
