@@ -120,3 +120,9 @@ async def test_numbers_are_given_once_over_processes_and_run_out_without_harm(op
                 given += [process.session_identifier() for _ in range(BLOCK)]
         numbers = [sid.partition(".")[2] for sid in given if "." in sid]
         assert len(numbers) == len(set(numbers)) == 6 * BLOCK
+
+
+async def test_a_list_of_absurd_number_is_unknown_and_no_failure(open_server):
+    async with numbering(open_server) as server, server.browser() as anyone:
+        for place in ("9" * 9, "9" * 400, "9" * 5000, "00", "-1", "+0", "0%00", "%D9%A0", "x"):
+            assert (await anyone.get(f"/status-lists/{place}")).status_code == 404

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -24,11 +25,13 @@ from watchword_server.store.records import Cursor, Record
 from watchword_server.store.status_port import StatusNumbers
 from watchword_server.web.problem import ProblemError
 
-PATH: Final = "/status-lists/{place:int}"
+PATH: Final = "/status-lists/{place}"
 TYP: Final = "statuslist+jwt"
 MEDIA_TYPE: Final = "application/statuslist+jwt"
 MOST_KEPT: Final = 64
 """Lists kept ready by one process."""
+_PLACE: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+"""A list in its one spelling. As a route's own number it could have more digits than Python reads."""
 LEAST_AGE: Final = 1.0
 """Seconds for which a list is given again whatever happened: a stranger's questions cost the store one read a second."""
 
@@ -66,7 +69,10 @@ class StatusLists:
 
     async def serve(self, request: Request) -> Response:
         """The list, or 304 for who has it; 404 for one in which there is no session yet."""
-        kept = await self._list(request.path_params["place"])
+        place = request.path_params["place"]
+        if _PLACE.fullmatch(place) is None:
+            raise _unknown()
+        kept = await self._list(int(place))
         age = int(self._clock.monotonic() - kept.made_at)
         headers = {"Cache-Control": f"public, max-age={max(0, self._ttl - age)}", "ETag": kept.etag}
         if request.headers.get("if-none-match") == kept.etag:
@@ -88,7 +94,7 @@ class StatusLists:
             if kept is not None and kept.head == head and now - kept.made_at < self._ttl / 2:
                 return kept
             if place * LIST_SIZE >= await self._store.status_numbers_end():
-                raise ProblemError(404, "status_list_unknown", "There is no such list.")
+                raise _unknown()
             first = place * LIST_SIZE
             dead = await self._store.dead_status_numbers(first, first + LIST_SIZE - 1)
             text = self._sign(_encode(self._claims(place, dead, self._clock.now())))
@@ -108,6 +114,10 @@ class StatusLists:
             "ttl": self._ttl,
             "status_list": {"bits": 1, "lst": compressed(place, dead)},
         }
+
+
+def _unknown() -> ProblemError:
+    return ProblemError(404, "status_list_unknown", "There is no such list.")
 
 
 def compressed(place: int, dead: Sequence[int]) -> str:
