@@ -340,7 +340,7 @@ async def test_the_secret_is_in_no_log_no_audit_line_and_no_repr(story, caplog):
     assert random not in metrics
 
 
-@pytest.mark.rfc("7662 §2.1")
+@pytest.mark.rfc("7662 §2.1/2")
 async def test_a_key_in_the_url_is_not_looked_at(story):
     secret = (await story.key())["secret"]
     answer = await story.http.post(f"/introspect?token={secret}", headers=story.api.basic)

@@ -189,7 +189,7 @@ async def test_ssrf_an_invented_initial_token_makes_the_server_ask_nobody(open_s
         assert web.asked == []
 
 
-@pytest.mark.rfc("9700 §4.11.2")
+@pytest.mark.rfc("9700 §4.11.2/2")
 @pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
 async def test_open_redirector_a_strangers_faulty_request_sends_nobody_away_who_did_not_sign_in(oauth, ada, web, mode):
     web.publish(client_name="<b>Your bank</b>")
@@ -207,14 +207,14 @@ async def test_open_redirector_a_strangers_faulty_request_sends_nobody_away_who_
     assert ada.told["error"] == "login_required", "a silent request is answered"
 
 
-@pytest.mark.rfc("9700 §4.11.2")
+@pytest.mark.rfc("9700 §4.11.2/2")
 async def test_a_strangers_client_learns_of_its_fault_from_who_signed_in(oauth, ada, web):
     await allowed(oauth, ada, web)
     await ada.goes_to("/authorize", **asking(DOCUMENT, response_type="token"))
     assert ada.told["error"] == "unsupported_response_type"
 
 
-@pytest.mark.rfc("9700 §4.11.2")
+@pytest.mark.rfc("9700 §4.11.2/2")
 async def test_open_redirector_a_strangers_logout_sends_nobody_away_who_is_not_signed_in(oauth, ada, web):
     web.publish(post_logout_redirect_uris=[BYE])
     await ada.goes_to("/logout", client_id=DOCUMENT, post_logout_redirect_uri=BYE)

@@ -23,7 +23,9 @@ async def oauth(open_server):
         yield OAuth(server, http)
 
 
-@pytest.mark.rfc("6749 §4.1.2")
+@pytest.mark.rfc("6749 §10.5")
+@pytest.mark.rfc("6749 §4.1.2/2")
+@pytest.mark.rfc("openid-core §3.1.3.2")
 async def test_attack_code_replay_ends_what_the_code_gave(oauth):
     app = await oauth.client()
     ada = await oauth.account()
@@ -41,7 +43,9 @@ async def test_attack_code_replay_ends_what_the_code_gave(oauth):
     assert len(await oauth.store.notices(ada)) == 1
 
 
-@pytest.mark.rfc("9700 §2.1.1")
+@pytest.mark.rfc("7636 §4.6/1")
+@pytest.mark.rfc("7636 §4.6/2")
+@pytest.mark.rfc("9700 §2.1.1/2")
 @pytest.mark.parametrize("verifier", [None, "w" * 43, "v" * 42, "v" * 44, "v" * 129, "v" * 42 + "!", ""])
 async def test_attack_code_injection_without_the_right_verifier_gives_nothing_and_uses_nothing_up(oauth, verifier):
     app = await oauth.client()
@@ -50,6 +54,7 @@ async def test_attack_code_injection_without_the_right_verifier_gives_nothing_an
     assert (await oauth.exchange(app, code)).status_code == 200, "the honest client still can"
 
 
+@pytest.mark.rfc("9700 §2.1.1/3")
 @pytest.mark.rfc("9700 §4.8.2")
 async def test_attack_pkce_downgrade_a_verifier_without_a_challenge_is_refused(oauth):
     app = await oauth.client(settings=ClientSettings(pkce_exempt=True))
@@ -58,6 +63,9 @@ async def test_attack_pkce_downgrade_a_verifier_without_a_challenge_is_refused(o
     assert (await oauth.exchange(app, code, code_verifier=None)).status_code == 200
 
 
+@pytest.mark.rfc("6749 §4.1.2/3")
+@pytest.mark.rfc("6749 §4.1.3/2")
+@pytest.mark.rfc("openid-core §3.1.3.2")
 async def test_attack_client_impersonation_a_code_of_another_client_is_worth_nothing_and_stays_whole(oauth):
     app, thief = await oauth.client("app"), await oauth.client("thief")
     public = await oauth.client("public", token_endpoint_auth_method="none")
@@ -70,6 +78,10 @@ async def test_attack_client_impersonation_a_code_of_another_client_is_worth_not
     assert (await oauth.store.notices((await oauth.store.list_accounts(after=None, limit=9, search=None))[0].id)) == []
 
 
+@pytest.mark.rfc("6749 §10.6")
+@pytest.mark.rfc("6749 §4.1.2/3")
+@pytest.mark.rfc("6749 §4.1.3/4")
+@pytest.mark.rfc("openid-core §3.1.3.2")
 @pytest.mark.parametrize(
     "uri", [None, f"{CALLBACK}/", f"{CALLBACK}?x=1", "https://evil.example.test/callback", CALLBACK.upper()]
 )
@@ -79,6 +91,8 @@ async def test_attack_redirect_uri_of_the_exchange_must_be_that_of_the_request(o
     refused(await oauth.exchange(app, code, redirect_uri=uri), "invalid_grant")
 
 
+@pytest.mark.rfc("6749 §4.1.2/1")
+@pytest.mark.rfc("6749 §4.1.3/3")
 async def test_a_code_is_good_for_its_seconds_and_not_beyond_its_sign_on(oauth):
     app = await oauth.client()
     ada = await oauth.account()
@@ -104,6 +118,9 @@ async def test_attack_a_code_bound_to_a_key_is_worth_nothing_without_it(oauth):
     assert (await oauth.exchange(spa, code, headers=prover.headers())).status_code == 200
 
 
+@pytest.mark.rfc("9449 §4.3/11")
+@pytest.mark.rfc("9449 §4.3/8")
+@pytest.mark.rfc("9449 §5/1")
 @pytest.mark.rfc("9449 §11.1")
 async def test_attack_dpop_proof_replay_and_proofs_for_something_else(oauth):
     robot = await oauth.machine()
@@ -126,12 +143,16 @@ async def test_attack_dpop_proof_replay_and_proofs_for_something_else(oauth):
         refused(answer, "invalid_dpop_proof")
 
 
+@pytest.mark.rfc("9449 §5.2")
 async def test_a_client_that_registered_for_bound_tokens_gets_no_other(oauth):
     robot = await oauth.machine(dpop_bound_access_tokens=True)
     refused(await oauth.token(robot, "client_credentials"), "invalid_dpop_proof")
 
 
-@pytest.mark.rfc("9449 §7.1")
+@pytest.mark.rfc("9449 §4.3/13")
+@pytest.mark.rfc("9449 §6/2")
+@pytest.mark.rfc("9449 §7.1/2")
+@pytest.mark.rfc("9449 §7.2")
 async def test_attack_a_bound_token_is_nothing_as_bearer_nor_with_anothers_proof(oauth):
     spa = await oauth.client("spa", token_endpoint_auth_method="none")
     prover, thief = Prover(oauth.server.clock), Prover(oauth.server.clock)
@@ -150,7 +171,9 @@ async def test_attack_a_bound_token_is_nothing_as_bearer_nor_with_anothers_proof
     assert good.status_code == 200
 
 
-@pytest.mark.rfc("6749 §6")
+@pytest.mark.rfc("6749 §6/3")
+@pytest.mark.rfc("8707 §2.2")
+@pytest.mark.rfc("9700 §4.14.2/2")
 async def test_attack_scope_escalation_at_refresh_is_refused_and_changes_nothing(oauth):
     app = await oauth.client(scope="openid read write")
     body = await oauth.tokens(app, await oauth.account(), scope=("openid", "read"))
@@ -161,6 +184,8 @@ async def test_attack_scope_escalation_at_refresh_is_refused_and_changes_nothing
     assert (await oauth.token(app, "refresh_token", refresh_token=body["refresh_token"])).status_code == 200
 
 
+@pytest.mark.rfc("8707 §2.2")
+@pytest.mark.rfc("8707 §2/3")
 async def test_attack_audience_confusion_a_code_gives_no_token_for_a_resource_nobody_granted(oauth):
     app = await oauth.client()
     code = await oauth.code(app, await oauth.account())
@@ -168,6 +193,9 @@ async def test_attack_audience_confusion_a_code_gives_no_token_for_a_resource_no
     refused(await oauth.exchange(app, code, resource="https://unknown.example.test"), "invalid_target")
 
 
+@pytest.mark.rfc("6749 §10.4")
+@pytest.mark.rfc("6749 §6/2")
+@pytest.mark.rfc("openid-core §12.1")
 async def test_attack_refresh_token_of_another_client_and_of_a_first_party(oauth):
     app, thief = await oauth.client("app"), await oauth.client("thief")
     body = await oauth.tokens(app, await oauth.account())
@@ -193,7 +221,8 @@ async def test_attack_refresh_token_of_another_client_and_of_a_first_party(oauth
     assert other_way.status_code == 401
 
 
-@pytest.mark.rfc("9700 §4.14")
+@pytest.mark.rfc("9700 §2.2.2")
+@pytest.mark.rfc("9700 §4.14.2/3")
 async def test_attack_refresh_token_reuse_by_a_public_client_ends_the_family(oauth):
     spa = await oauth.client("spa", token_endpoint_auth_method="none")
     body = await oauth.tokens(spa, await oauth.account())
@@ -205,6 +234,7 @@ async def test_attack_refresh_token_reuse_by_a_public_client_ends_the_family(oau
     assert (await oauth.userinfo(body["access_token"])).status_code == 401
 
 
+@pytest.mark.rfc("7662 §2.1/2")
 @pytest.mark.rfc("9700 §4.3.1")
 async def test_attack_secret_in_url_and_anything_else_in_the_query_is_refused(oauth):
     robot = await oauth.machine()
@@ -220,7 +250,7 @@ async def test_attack_secret_in_url_and_anything_else_in_the_query_is_refused(oa
             refused(answer, "invalid_request")
 
 
-@pytest.mark.rfc("6749 §3.2")
+@pytest.mark.rfc("6749 §3.2/2")
 async def test_attack_duplicate_parameters_are_refused(oauth):
     robot = await oauth.machine()
     form = {"content-type": "application/x-www-form-urlencoded", **robot.basic}
@@ -256,6 +286,7 @@ async def test_attack_broken_bodies_are_invalid_request(oauth, body, media_type)
         assert answer.headers["content-type"].startswith("application/")
 
 
+@pytest.mark.rfc("9700 §2.4")
 @pytest.mark.parametrize("grant_type", ["password", "implicit", "urn:unknown", "Client_Credentials"])
 async def test_grants_that_are_not_spoken_are_refused_by_name(oauth, grant_type):
     robot = await oauth.machine()
@@ -287,7 +318,11 @@ async def test_a_disabled_client_is_nobody_and_what_it_had_is_dead(oauth):
     assert (await oauth.introspected(keeper, fresh))["active"]
 
 
-@pytest.mark.rfc("7662 §4")
+@pytest.mark.rfc("7662 §2.1/1")
+@pytest.mark.rfc("7662 §2.3/1")
+@pytest.mark.rfc("7662 §2.3/2")
+@pytest.mark.rfc("7662 §4/4")
+@pytest.mark.rfc("9701 §5/5")
 async def test_attack_introspection_by_strangers_learns_nothing(oauth):
     app = await oauth.client()
     stranger = await oauth.machine("stranger")
@@ -309,7 +344,7 @@ async def test_attack_introspection_by_strangers_learns_nothing(oauth):
     assert (await oauth.introspected(app, body["refresh_token"]))["active"]
 
 
-@pytest.mark.rfc("9068 §4")
+@pytest.mark.rfc("9068 §4/2")
 async def test_attack_an_id_token_is_no_access_token(oauth):
     app = await oauth.client()
     body = await oauth.tokens(app, await oauth.account(), scope=("openid", "email"))
@@ -338,6 +373,8 @@ async def test_attack_audience_confusion_a_token_for_an_api_tells_nothing_at_use
     assert (await oauth.userinfo(own.json()["access_token"])).json()["email"] == "ada@example.test"
 
 
+@pytest.mark.rfc("6750 §5.3")
+@pytest.mark.rfc("9700 §4.3.2")
 async def test_attack_access_token_in_the_url_is_refused(oauth):
     app = await oauth.client()
     body = await oauth.tokens(app, await oauth.account())
@@ -347,7 +384,7 @@ async def test_attack_access_token_in_the_url_is_refused(oauth):
     assert both.status_code == 400
 
 
-@pytest.mark.rfc("7009 §2.1")
+@pytest.mark.rfc("7009 §2.1/2")
 async def test_attack_a_client_revokes_its_own_tokens_alone(oauth):
     app, thief = await oauth.client("app"), await oauth.client("thief")
     opaque = await oauth.machine("opaque", settings=ClientSettings(access_token_format="opaque"))
@@ -360,6 +397,7 @@ async def test_attack_a_client_revokes_its_own_tokens_alone(oauth):
     assert (await oauth.introspected(opaque, theirs))["active"]
 
 
+@pytest.mark.rfc("7662 §4/3")
 async def test_attack_algorithm_confusion_an_access_token_signed_by_a_published_key_as_secret(oauth):
     app = await oauth.client()
     body = await oauth.tokens(app, await oauth.account())
@@ -378,6 +416,7 @@ async def test_attack_algorithm_confusion_an_access_token_signed_by_a_published_
         assert (await oauth.userinfo(token)).status_code == 401
 
 
+@pytest.mark.rfc("6749 §5.2/2")
 async def test_attack_invalid_client_answers_alike_and_takes_alike(oauth):
     await oauth.machine()
 

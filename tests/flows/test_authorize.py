@@ -54,8 +54,12 @@ async def exchange(oauth, client, code: str, **more: str):
     )
 
 
-@pytest.mark.rfc("6749 §4.1")
-@pytest.mark.rfc("9207 §2")
+@pytest.mark.rfc("6749 §3.1/1")
+@pytest.mark.rfc("6749 §3.1/2")
+@pytest.mark.rfc("6749 §4.1.2/4")
+@pytest.mark.rfc("9207 §2/1")
+@pytest.mark.rfc("9207 §2/2")
+@pytest.mark.rfc("openid-core §3.1.2.3/1")
 async def test_a_person_logs_in_allows_and_the_client_gets_tokens(oauth, ada):
     app = await oauth.client(
         client_name="Album", policy_uri="https://app.example.test/privacy", scope="openid profile read"
@@ -102,6 +106,7 @@ async def test_single_sign_on_the_second_client_asks_for_no_password_and_the_sam
     assert "new" in ada.page.said, "what was not allowed before is marked"
 
 
+@pytest.mark.rfc("openid-core §11")
 async def test_a_first_party_needs_a_login_alone_and_offline_access_is_asked_about(oauth, ada):
     await oauth.client("own", settings=FIRST_PARTY)
     await oauth.client()
@@ -113,6 +118,8 @@ async def test_a_first_party_needs_a_login_alone_and_offline_access_is_asked_abo
     assert "Keep access while you are away" in ada.page.said
 
 
+@pytest.mark.rfc("6749 §4.1.2.1/2")
+@pytest.mark.rfc("9207 §2/1")
 async def test_saying_no_is_told_to_the_client_and_so_is_going_back_from_the_login(oauth, ada):
     await oauth.client()
     await ada.goes_to("/authorize", **asking())
@@ -179,6 +186,10 @@ async def test_where_registration_is_closed_no_page_offers_it(open_server):
         assert "create" not in metadata["prompt_values_supported"]
 
 
+@pytest.mark.rfc("9470 §5")
+@pytest.mark.rfc("openid-core §2/3")
+@pytest.mark.rfc("openid-core §3.1.2.1/4")
+@pytest.mark.rfc("openid-core §3.1.2.1/6")
 async def test_prompt_login_and_max_age_ask_again_once_and_show_who_it_is(oauth, ada):
     app = await oauth.client("own", settings=FIRST_PARTY)
     await (await ada.goes_to("/authorize", **asking("own"))).logs_in()
@@ -213,7 +224,9 @@ async def test_prompt_select_account_offers_who_is_signed_in_and_others(oauth, a
     assert ada.sees("allow")
 
 
-@pytest.mark.rfc("6749 §4.1.2.1")
+@pytest.mark.rfc("6749 §4.1.2.1/2")
+@pytest.mark.rfc("openid-core §3.1.2.1/3")
+@pytest.mark.rfc("openid-core §3.1.2.6")
 async def test_prompt_none_never_shows_a_page_and_says_what_is_missing(oauth, ada):
     await oauth.client()
     await ada.goes_to("/authorize", **asking(prompt="none"))
@@ -229,6 +242,7 @@ async def test_prompt_none_never_shows_a_page_and_says_what_is_missing(oauth, ad
     assert ada.told["error"] == "login_required"
 
 
+@pytest.mark.rfc("openid-core §3.1.2.1/7")
 async def test_a_hint_says_of_whom_the_answer_has_to_be(oauth, ada):
     app = await oauth.client("own", settings=FIRST_PARTY)
     await oauth.client("other", settings=FIRST_PARTY)
@@ -261,6 +275,8 @@ async def test_pairwise_subjects_are_what_a_hint_names(oauth, ada):
     assert "code" in ada.told
 
 
+@pytest.mark.rfc("9470 §5")
+@pytest.mark.rfc("openid-core §5.5.1.1")
 async def test_an_acr_is_told_where_it_was_asked_for_and_one_out_of_reach_fails(oauth, ada):
     app = await oauth.client("own", settings=FIRST_PARTY)
     essential = '{"id_token": {"acr": {"essential": true, "value": "%s"}}}'
@@ -285,6 +301,7 @@ async def test_the_three_response_modes_carry_the_same_answer(oauth, ada):
     assert ada.page.forms[0].fields["error"] == "invalid_request"
 
 
+@pytest.mark.rfc("6749 §3.1.2")
 async def test_what_a_redirect_uri_has_in_its_query_stays(oauth, ada):
     uri = f"{CALLBACK}?tenant=a%26b"
     await oauth.client("own", settings=FIRST_PARTY, redirect_uris=[uri])
@@ -292,6 +309,7 @@ async def test_what_a_redirect_uri_has_in_its_query_stays(oauth, ada):
     assert ada.left.startswith(f"{uri}&code=")
 
 
+@pytest.mark.rfc("openid-core §3.1.2.1/1")
 async def test_a_request_may_be_posted_and_is_sent_round_by_get_for_the_cookies(oauth, ada):
     await oauth.client("own", settings=FIRST_PARTY)
     await (await ada.goes_to("/authorize", **asking("own"))).logs_in()
@@ -328,6 +346,7 @@ async def test_scopes_of_roles_are_asked_for_only_of_those_who_have_the_role(oau
     assert ada.told["error"] == "invalid_scope"
 
 
+@pytest.mark.rfc("openid-core §15.1/2")
 @pytest.mark.parametrize(
     ("headers", "more", "words"),
     [
@@ -380,6 +399,9 @@ async def test_a_sign_on_ends_when_it_is_idle_and_when_the_password_changes(oaut
     assert ada.told["error"] == "login_required"
 
 
+@pytest.mark.rfc("8414 §2/2")
+@pytest.mark.rfc("9207 §2.3")
+@pytest.mark.rfc("9700 §2.1.1/4")
 async def test_discovery_says_what_is_served_and_every_page_is_complete_without_javascript(oauth, ada):
     metadata = (await oauth.http.get("/.well-known/oauth-authorization-server")).json()
     assert metadata["authorization_endpoint"] == f"{ISSUER}/authorize"
@@ -397,7 +419,9 @@ async def test_discovery_says_what_is_served_and_every_page_is_complete_without_
     assert "script" not in ada.page.tags
 
 
-@pytest.mark.rfc("7636 §4.6")
+@pytest.mark.rfc("7636 §4.2")
+@pytest.mark.rfc("7636 §4.4/1")
+@pytest.mark.rfc("7636 §4.6/1")
 async def test_the_code_is_bound_to_the_verifier_of_the_request(oauth, ada):
     app = await oauth.client("own", settings=FIRST_PARTY)
     verifier = "w" * 43
@@ -437,6 +461,7 @@ async def test_a_login_just_before_the_request_is_not_one_for_it_whatever_this_h
     assert "code" in ada.told
 
 
+@pytest.mark.rfc("7591 §5")
 @pytest.mark.parametrize(
     ("source", "client_id", "publisher"),
     [("dynamic", "d-1", None), ("metadata_document", "https://tool.example.test/client.json", "tool.example.test")],

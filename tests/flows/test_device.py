@@ -66,6 +66,7 @@ async def allows(person: Person, code: str) -> Person:
     return await person.press("allow")
 
 
+@pytest.mark.rfc("8628 §3.3")
 @pytest.mark.rfc("8628 §3.2")
 async def test_a_device_is_let_in_by_its_person_on_another_one(oauth, ada, tv):
     codes = await ask(oauth, tv)
@@ -96,6 +97,7 @@ async def test_a_device_is_let_in_by_its_person_on_another_one(oauth, ada, tv):
     assert [one.client_id for one in await oauth.store.authorizations(account_id, after=None, limit=9)] == ["tv"]
 
 
+@pytest.mark.rfc("8628 §3.5/3")
 async def test_a_person_says_no_and_the_device_is_told(oauth, ada, tv):
     codes = await ask(oauth, tv)
     await (await types(ada, codes["user_code"])).logs_in()
@@ -106,6 +108,7 @@ async def test_a_person_says_no_and_the_device_is_told(oauth, ada, tv):
     assert ada.sees("problem", "user-code"), "and nobody changes that afterwards"
 
 
+@pytest.mark.rfc("8628 §3.5/1")
 async def test_whoever_turns_round_at_the_login_has_decided_nothing(oauth, ada, tv):
     codes = await ask(oauth, tv)
     await (await types(ada, codes["user_code"])).press("cancel")
@@ -113,7 +116,7 @@ async def test_whoever_turns_round_at_the_login_has_decided_nothing(oauth, ada, 
     refused(await poll(oauth, tv, codes), "authorization_pending")
 
 
-@pytest.mark.rfc("8628 §3.3.1")
+@pytest.mark.rfc("8628 §3.3")
 async def test_a_code_in_the_address_is_still_compared_and_looked_up_only_when_the_person_goes_on(oauth, ada, tv):
     codes = await ask(oauth, tv)
     assert codes["verification_uri_complete"] == f"{ISSUER}/device?user_code={codes['user_code']}"
@@ -141,7 +144,7 @@ async def test_somebody_who_is_signed_in_and_allowed_it_before_is_asked_all_the_
         await ada.press("allow")
 
 
-@pytest.mark.rfc("8628 §3.5")
+@pytest.mark.rfc("8628 §3.5/4")
 async def test_a_code_runs_out_for_device_and_person(oauth, ada, tv):
     codes, other = await ask(oauth, tv), await ask(oauth, tv)
     await (await types(ada, codes["user_code"])).logs_in()
@@ -155,7 +158,7 @@ async def test_a_code_runs_out_for_device_and_person(oauth, ada, tv):
     assert ada.answer.status_code == 422
 
 
-@pytest.mark.rfc("8628 §3.5")
+@pytest.mark.rfc("8628 §3.5/2")
 async def test_a_device_that_polls_too_often_is_slowed_down_each_time(oauth, tv):
     codes = await ask(oauth, tv)
     refused(await poll(oauth, tv, codes), "authorization_pending")
@@ -166,6 +169,7 @@ async def test_a_device_that_polls_too_often_is_slowed_down_each_time(oauth, tv)
     refused(await poll(oauth, tv, codes), "authorization_pending")
 
 
+@pytest.mark.rfc("8628 §3.4")
 async def test_nobody_else_polls_with_a_code(oauth, ada, tv):
     other = await television(oauth, "other")
     codes = await ask(oauth, tv)
@@ -240,6 +244,7 @@ async def test_right_codes_slow_nobody_down(oauth, ada):
         assert ada.sees("sign-in")
 
 
+@pytest.mark.rfc("8628 §5.1")
 async def test_guesses_from_everywhere_are_stopped_together(open_server):
     environ = ENVIRON | {"WATCHWORD_THROTTLE__DEVICE_FAILURES_TOTAL": "3"}
     async with open_server(**environ) as server, server.browser() as http:
@@ -334,6 +339,7 @@ async def test_a_page_left_open_for_too_long_asks_for_the_code_again(open_server
         assert ada.sees("go-on")
 
 
+@pytest.mark.rfc("9700 §4.16")
 async def test_discovery_tells_of_it_and_the_page_keeps_the_policy_of_pages(oauth, ada, tv):
     metadata = (await oauth.http.get("/.well-known/oauth-authorization-server")).json()
     assert metadata["device_authorization_endpoint"] == f"{ISSUER}/device_authorization"

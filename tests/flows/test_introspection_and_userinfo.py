@@ -26,6 +26,8 @@ async def told(oauth, account_id: str) -> None:
     assert await oauth.store.set_profile(account_id, msgspec.json.encode(PROFILE), audit)
 
 
+@pytest.mark.rfc("7009 §2.1/3")
+@pytest.mark.rfc("7009 §2.2")
 @pytest.mark.rfc("7662 §2.2")
 async def test_a_resource_server_learns_what_a_token_is_worth_until_it_is_revoked(oauth):
     app = await oauth.client()
@@ -44,7 +46,7 @@ async def test_a_resource_server_learns_what_a_token_is_worth_until_it_is_revoke
     assert still.status_code == 200
 
 
-@pytest.mark.rfc("7009 §2.1")
+@pytest.mark.rfc("7009 §2/1")
 async def test_a_refresh_token_that_is_given_back_ends_its_session(oauth):
     app = await oauth.client()
     body = await oauth.tokens(app, await oauth.account())
@@ -61,6 +63,8 @@ async def test_to_revoke_what_is_no_token_is_no_error(oauth, token):
     assert (await oauth.post("/revoke", app, token=token)).status_code == 200
 
 
+@pytest.mark.rfc("7009 §2.1/3")
+@pytest.mark.rfc("7662 §4/1")
 async def test_an_opaque_token_lives_until_it_expires_or_is_given_back(oauth):
     robot = await oauth.machine(settings=ClientSettings(access_token_format="opaque", access_lifetime=30))
     token = (await oauth.token(robot, "client_credentials")).json()["access_token"]
@@ -72,6 +76,7 @@ async def test_an_opaque_token_lives_until_it_expires_or_is_given_back(oauth):
     assert await oauth.introspected(robot, token) == {"active": False}
 
 
+@pytest.mark.rfc("7662 §4/2")
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
 async def test_every_way_of_ending_a_session_ends_its_access_tokens_of_either_form(oauth, form):
     app = await oauth.client(settings=ClientSettings(access_token_format=form))
@@ -101,7 +106,9 @@ async def test_every_way_of_ending_a_session_ends_its_access_tokens_of_either_fo
         assert (await oauth.userinfo(body["access_token"])).status_code == 401
 
 
-@pytest.mark.rfc("9701 §5")
+@pytest.mark.rfc("9701 §5/1")
+@pytest.mark.rfc("9701 §5/2")
+@pytest.mark.rfc("9701 §5/3")
 @pytest.mark.parametrize("algorithm", [None, "ES256", "EdDSA"])
 async def test_an_answer_is_signed_for_the_caller_where_it_asks_for_that(oauth, algorithm):
     more = {} if algorithm is None else {"introspection_signed_response_alg": algorithm}
@@ -119,6 +126,9 @@ async def test_an_answer_is_signed_for_the_caller_where_it_asks_for_that(oauth, 
     assert not claims.keys() & {"sub", "exp"}, "it must not pass for an access or ID token"
 
 
+@pytest.mark.rfc("6750 §2.2")
+@pytest.mark.rfc("openid-core §5.3")
+@pytest.mark.rfc("openid-core §5.3.2/1")
 async def test_userinfo_tells_what_the_scopes_open_and_nothing_else(oauth):
     app = await oauth.client()
     ada = await oauth.account(username="ada")
@@ -140,6 +150,7 @@ async def test_userinfo_tells_what_the_scopes_open_and_nothing_else(oauth):
     assert by_post.json() == in_form.json() == answer.json()
 
 
+@pytest.mark.rfc("openid-core §5.5")
 async def test_claims_may_be_asked_for_one_by_one(oauth):
     app = await oauth.client()
     ada = await oauth.account()
@@ -156,6 +167,7 @@ async def test_claims_may_be_asked_for_one_by_one(oauth):
     assert (await oauth.userinfo(refreshed["access_token"])).json()["given_name"] == "Ada"
 
 
+@pytest.mark.rfc("openid-core §5.3.2/2")
 async def test_userinfo_is_signed_for_a_client_that_registered_so(oauth):
     app = await oauth.client(userinfo_signed_response_alg="ES256")
     ada = await oauth.account()
@@ -167,7 +179,8 @@ async def test_userinfo_is_signed_for_a_client_that_registered_so(oauth):
     assert (claims["iss"], claims["aud"], claims["sub"]) == (ISSUER, "app", ada)
 
 
-@pytest.mark.rfc("6750 §3")
+@pytest.mark.rfc("6750 §3/1")
+@pytest.mark.rfc("openid-core §5.3.3")
 async def test_userinfo_challenges_who_brings_nothing_or_too_little(oauth):
     bare = await oauth.http.get("/userinfo")
     assert (bare.status_code, bare.headers["www-authenticate"], bare.content) == (401, "Bearer", b"")
@@ -180,7 +193,10 @@ async def test_userinfo_challenges_who_brings_nothing_or_too_little(oauth):
     assert 'error="invalid_token"' in wrong.headers["www-authenticate"]
 
 
-@pytest.mark.rfc("8414 §2")
+@pytest.mark.rfc("8414 §2/1")
+@pytest.mark.rfc("8414 §2/2")
+@pytest.mark.rfc("8414 §3")
+@pytest.mark.rfc("openid-discovery §3/1")
 async def test_discovery_lists_what_is_served_from_the_issuer_and_nothing_else(oauth):
     document = (await oauth.http.get("/.well-known/openid-configuration", headers={"Host": "evil.test"})).json()
     other = (await oauth.http.get("/.well-known/oauth-authorization-server")).json()

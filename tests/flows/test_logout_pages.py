@@ -44,6 +44,9 @@ async def userinfo(oauth, tokens) -> int:
     return (await oauth.http.get("/userinfo", headers=bearer(tokens))).status_code
 
 
+@pytest.mark.rfc("openid-rp-logout §2/1")
+@pytest.mark.rfc("openid-rp-logout §2/2")
+@pytest.mark.rfc("openid-rp-logout §2/5")
 async def test_a_client_with_a_hint_ends_the_sign_on_and_what_every_client_held_in_it(oauth, ada):
     tokens = await signed_in(oauth, ada)
     others = await signed_in(oauth, ada, "other")
@@ -59,6 +62,7 @@ async def test_a_client_with_a_hint_ends_the_sign_on_and_what_every_client_held_
     assert ada.left == BYE, "nothing left to end is no error"
 
 
+@pytest.mark.rfc("openid-rp-logout §2/4")
 async def test_without_a_hint_the_person_is_asked_and_only_the_button_signs_out(oauth, ada):
     await signed_in(oauth, ada)
     await ada.goes_to("/logout")
@@ -83,6 +87,7 @@ async def test_a_client_named_without_a_hint_gets_its_visitor_back_after_the_que
     assert not await is_signed_in(ada)
 
 
+@pytest.mark.rfc("openid-rp-logout §2/4")
 async def test_a_hint_of_somebody_else_ends_nothing_unasked(oauth, ada):
     hint = (await signed_in(oauth, ada))["id_token"]
     await oauth.account("eve@example.test")
@@ -94,6 +99,9 @@ async def test_a_hint_of_somebody_else_ends_nothing_unasked(oauth, ada):
         assert await is_signed_in(eve)
 
 
+@pytest.mark.rfc("9700 §2.1/2")
+@pytest.mark.rfc("openid-rp-logout §3")
+@pytest.mark.rfc("openid-rp-logout §4")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -117,6 +125,9 @@ async def test_open_redirector_by_logout_only_a_registered_address_is_gone_to(oa
     assert await is_signed_in(ada)
 
 
+@pytest.mark.rfc("openid-rp-logout §2/2")
+@pytest.mark.rfc("openid-rp-logout §2/3")
+@pytest.mark.rfc("openid-rp-logout §4")
 async def test_hints_that_are_none_are_refused_and_end_nothing(oauth, ada):
     tokens = await signed_in(oauth, ada)
     await oauth.client("other")
@@ -170,6 +181,7 @@ async def test_a_question_left_open_for_too_long_is_asked_again(oauth, ada):
     assert ada.left == BYE
 
 
+@pytest.mark.rfc("openid-rp-logout §2/1")
 async def test_a_logout_may_be_posted_and_is_sent_round_by_get(oauth, ada):
     hint = (await signed_in(oauth, ada))["id_token"]
     answer = await oauth.http.post("/logout", data={"id_token_hint": hint}, headers=CROSS_SITE)
@@ -181,6 +193,7 @@ async def test_a_logout_may_be_posted_and_is_sent_round_by_get(oauth, ada):
     assert (await oauth.http.post("/logout?x=1", data={})).status_code == 400
 
 
+@pytest.mark.rfc("openid-rp-logout §2.1")
 async def test_front_channel_clients_are_told_in_frames_and_nobody_else_may_be_framed(oauth, ada):
     tokens = await signed_in(oauth, ada)
     uri = "https://other.example.test/out?tenant=1"
@@ -201,6 +214,7 @@ async def test_front_channel_clients_are_told_in_frames_and_nobody_else_may_be_f
     assert metadata["frontchannel_logout_session_supported"] is True
 
 
+@pytest.mark.rfc("openid-backchannel-logout §2.7")
 async def test_offline_access_outlives_the_logout(oauth, ada):
     app = await oauth.client("own", settings=FIRST_PARTY)
     await (await ada.goes_to("/authorize", **asking("own", scope="openid offline_access"))).logs_in()

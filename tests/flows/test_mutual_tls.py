@@ -63,6 +63,8 @@ async def asked(oauth, client, **headers):
     return await oauth.token(client, "client_credentials", headers=headers)
 
 
+@pytest.mark.rfc("8705 §2/1")
+@pytest.mark.rfc("8705 §2/2")
 @pytest.mark.rfc("8705 §2.1")
 async def test_a_client_is_known_by_the_subject_of_its_certificate(oauth, billing, stranger):
     client = await machine(oauth)
@@ -90,6 +92,7 @@ async def test_a_client_is_known_by_the_key_of_its_self_signed_certificate(oauth
     refused(await asked(oauth, client, **shown(stranger)), "invalid_client", 401)
 
 
+@pytest.mark.rfc("8705 §2/2")
 async def test_attack_client_impersonation_a_certificate_is_no_secret_and_a_secret_no_certificate(oauth, billing):
     by_secret = await oauth.machine("secretive")
     refused(
@@ -110,7 +113,8 @@ async def test_tokens_of_a_client_that_wants_it_are_bound_to_the_certificate_of_
     assert said(body["access_token"])["cnf"] == {"x5t#S256": thumbprint(billing)}
 
 
-@pytest.mark.rfc("8705 §3")
+@pytest.mark.rfc("8705 §3/1")
+@pytest.mark.rfc("8705 §3/2")
 async def test_a_bound_token_is_nothing_without_its_certificate(oauth, billing, stranger):
     app = await oauth.client(token_endpoint_auth_method="tls_client_auth", tls_client_auth_san_dns="billing", **BOUND)
     account = await oauth.account()
@@ -124,6 +128,7 @@ async def test_a_bound_token_is_nothing_without_its_certificate(oauth, billing, 
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
 
 
+@pytest.mark.rfc("8705 §4")
 async def test_a_public_client_binds_its_refresh_tokens_to_the_certificate_too(oauth, billing, stranger):
     app = await oauth.client(token_endpoint_auth_method="none", **BOUND)
     code = await oauth.code(app, await oauth.account())
@@ -135,6 +140,7 @@ async def test_a_public_client_binds_its_refresh_tokens_to_the_certificate_too(o
     refused(await oauth.token(app, "refresh_token", refresh_token=tokens["refresh_token"]), "invalid_request")
 
 
+@pytest.mark.rfc("8705 §2/1")
 async def test_what_is_no_certificate_is_refused_and_not_taken_for_none(oauth):
     client = await machine(oauth)
     refused(await asked(oauth, client, **{"Client-Cert": "garbage"}), "invalid_request")
@@ -162,6 +168,7 @@ class TlsProcess(Process):
         return f"https://localhost:{self.port}"
 
 
+@pytest.mark.rfc("8705 §2.1")
 def test_the_servers_own_tls_asks_for_certificates_and_believes_those_of_its_authorities_alone(
     tmp_path, authority, billing, monkeypatch
 ):

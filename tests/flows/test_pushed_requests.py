@@ -33,7 +33,8 @@ async def push(oauth, client, headers: dict | None = None, **changes):
     return await oauth.http.post("/par", data=form, headers=credentials | (headers or {}))
 
 
-@pytest.mark.rfc("9126 §2.2")
+@pytest.mark.rfc("9126 §2.2/1")
+@pytest.mark.rfc("9126 §7.3")
 async def test_a_pushed_request_leads_to_a_code_once(oauth, ada):
     own = await oauth.client("own", settings=FIRST_PARTY)
     answer = await push(oauth, own)
@@ -63,6 +64,7 @@ async def test_a_refusal_uses_a_pushed_request_up_too(oauth, ada):
     assert ada.answer.status_code == 400
 
 
+@pytest.mark.rfc("9126 §2.2/3")
 @pytest.mark.rfc("9126 §7.2")
 async def test_request_uri_swapping_and_parameters_beside_it_change_nothing(oauth, ada):
     own = await oauth.client("own", settings=FIRST_PARTY)
@@ -78,6 +80,7 @@ async def test_request_uri_swapping_and_parameters_beside_it_change_nothing(oaut
     assert ada.told["state"] == "af0ifjsldkj"
 
 
+@pytest.mark.rfc("9126 §4/2")
 async def test_a_pushed_request_runs_out(oauth, ada):
     app = await oauth.client()
     name = (await push(oauth, app)).json()["request_uri"]
@@ -93,6 +96,8 @@ async def test_a_pushed_request_runs_out(oauth, ada):
         assert ada.answer.status_code == 400
 
 
+@pytest.mark.rfc("9126 §2.1/2")
+@pytest.mark.rfc("9126 §2.1/3")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -114,7 +119,7 @@ async def test_faults_are_told_where_the_request_is_pushed(oauth, changes, error
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-@pytest.mark.rfc("9126 §2.1")
+@pytest.mark.rfc("9126 §2.1/1")
 async def test_only_the_authenticated_client_pushes_its_own_requests(oauth):
     app = await oauth.client()
     await oauth.client("other")
@@ -126,6 +131,7 @@ async def test_only_the_authenticated_client_pushes_its_own_requests(oauth):
     assert (await oauth.http.get("/par")).status_code == 405
 
 
+@pytest.mark.rfc("9126 §4/3")
 async def test_a_client_that_has_to_push_may_not_come_without(oauth, ada):
     app = await oauth.client(require_pushed_authorization_requests=True)
     await ada.goes_to("/authorize", **asking())
@@ -146,7 +152,7 @@ async def test_a_long_request_goes_by_being_pushed(oauth, ada):
     assert ada.told["state"] == state
 
 
-@pytest.mark.rfc("9449 §8")
+@pytest.mark.rfc("9449 §8/2")
 async def test_whoever_is_asked_for_a_nonce_is_given_one_with_the_refusal(open_server):
     async with open_server(WATCHWORD_OAUTH__DPOP_NONCE="true") as server, server.browser() as http:
         oauth = OAuth(server, http)

@@ -28,7 +28,13 @@ async def test_nobody_registers_and_discovery_says_nothing_of_it_unless_the_oper
         assert (await http.post("/register", json=APP)).status_code == 404
 
 
-@pytest.mark.rfc("7591 §3.2.1")
+@pytest.mark.rfc("7591 §3.2.1/1")
+@pytest.mark.rfc("7591 §3.2.1/2")
+@pytest.mark.rfc("7591 §3.2.1/3")
+@pytest.mark.rfc("7591 §3/2")
+@pytest.mark.rfc("7592 §2.1/1")
+@pytest.mark.rfc("7592 §2.3")
+@pytest.mark.rfc("7592 §3")
 async def test_a_registered_client_gets_tokens_at_once_and_can_look_after_itself(open_oauth):
     http = open_oauth.http
     endpoint = (await http.get(METADATA)).json()["registration_endpoint"]
@@ -66,6 +72,8 @@ async def test_a_registered_client_gets_tokens_at_once_and_can_look_after_itself
     assert again.json()["error"] == "invalid_client"
 
 
+@pytest.mark.rfc("7592 §2")
+@pytest.mark.rfc("7592 §2.1/2")
 @pytest.mark.rfc("7592 §3")
 async def test_another_clients_registration_is_nobodys_business(open_oauth):
     http = open_oauth.http
@@ -79,6 +87,7 @@ async def test_another_clients_registration_is_nobodys_business(open_oauth):
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.rfc("7591 §2/2")
 @pytest.mark.rfc("7591 §3.2.2")
 @pytest.mark.parametrize(
     ("members", "error"),
@@ -102,6 +111,7 @@ async def test_bad_metadata_is_refused_by_the_names_of_the_rfc(open_oauth, membe
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
+@pytest.mark.rfc("7591 §3/2")
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
@@ -126,6 +136,7 @@ async def test_a_flood_of_registrations_from_one_address_is_told_to_come_back(op
         assert statuses == [201, 201, 201, 503, 503]
 
 
+@pytest.mark.rfc("7591 §3/3")
 async def test_where_a_token_is_needed_a_stranger_is_challenged(open_server):
     async with open_server(WATCHWORD_SELF_REGISTRATION__DYNAMIC="token") as server, server.browser() as http:
         answer = await http.post("/register", json=APP)
@@ -133,6 +144,7 @@ async def test_where_a_token_is_needed_a_stranger_is_challenged(open_server):
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.rfc("7591 §3.2.1/3")
 async def test_a_self_registered_client_gets_no_scope_of_the_servers_own(open_oauth):
     answer = await open_oauth.http.post("/register", json=APP | {"scope": "openid watchword:admin reports:read"})
     assert answer.json()["scope"] == "openid"

@@ -39,7 +39,8 @@ async def own(oauth, **metadata):
     return await oauth.client("own", settings=FIRST_PARTY, key=KEY, **metadata)
 
 
-@pytest.mark.rfc("9101 §6.3")
+@pytest.mark.rfc("9101 §6.3/1")
+@pytest.mark.rfc("openid-core §6.1")
 async def test_what_is_signed_counts_and_what_stands_beside_it_does_not(oauth, ada):
     await own(oauth, require_signed_request_object=True)
     beside = {"redirect_uri": "https://evil.example", "state": "evil", "scope": "openid email", "prompt": "none"}
@@ -50,6 +51,7 @@ async def test_what_is_signed_counts_and_what_stands_beside_it_does_not(oauth, a
     assert ada.told["state"] == "af0ifjsldkj", "and it is checked once, not at each page, when it would be over"
 
 
+@pytest.mark.rfc("9101 §10.5")
 async def test_a_client_that_has_to_sign_may_not_do_without(oauth, ada):
     await own(oauth, require_signed_request_object=True)
     await ada.goes_to("/authorize", **asking("own"))
@@ -58,7 +60,11 @@ async def test_a_client_that_has_to_sign_may_not_do_without(oauth, ada):
     assert ada.told["error"] == "invalid_request"
 
 
-@pytest.mark.rfc("9101 §10")
+@pytest.mark.rfc("9101 §4/3")
+@pytest.mark.rfc("9101 §5/1")
+@pytest.mark.rfc("9101 §6.2")
+@pytest.mark.rfc("9101 §6.3/2")
+@pytest.mark.rfc("9101 §7")
 async def test_forged_strange_and_stale_objects_are_refused_on_a_page(oauth, ada):
     await own(oauth)
     await oauth.client("other")
@@ -87,6 +93,9 @@ async def test_forged_strange_and_stale_objects_are_refused_on_a_page(oauth, ada
     assert ada.answer.status_code == 400, "a client without keys signs nothing"
 
 
+@pytest.mark.rfc("9101 §6.3/2")
+@pytest.mark.rfc("9126 §2.3")
+@pytest.mark.rfc("9126 §3/1")
 async def test_a_signed_request_can_be_pushed_and_its_signature_is_checked_there(oauth, ada):
     client = await own(oauth, require_signed_request_object=True)
     for request, status in ((signed(oauth, Key.generate("ES256")), 400), (signed(oauth), 201)):

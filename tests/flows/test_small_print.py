@@ -22,12 +22,15 @@ async def oauth(open_server):
         yield OAuth(server, http)
 
 
+@pytest.mark.rfc("6749 §3.2/1")
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke", "/par", "/device_authorization"])
 async def test_tokens_are_asked_for_by_post_alone(oauth, path):
     for method in ("GET", "PUT", "DELETE"):
         assert (await oauth.http.request(method, path)).status_code == 405
 
 
+@pytest.mark.rfc("6749 §5.1/2")
+@pytest.mark.rfc("openid-core §3.1.3.3/2")
 async def test_an_answer_with_tokens_may_not_be_stored(oauth):
     app = await oauth.client()
     answer = await oauth.exchange(app, await oauth.code(app, await oauth.account()))
@@ -36,6 +39,8 @@ async def test_an_answer_with_tokens_may_not_be_stored(oauth):
     assert answer.headers["content-type"].startswith("application/json")
 
 
+@pytest.mark.rfc("6749 §3.1/3")
+@pytest.mark.rfc("openid-core §15.1/2")
 async def test_what_is_unknown_or_empty_or_a_mere_wish_is_no_fault_of_a_request(oauth):
     await oauth.client("own", settings=FIRST_PARTY)
     await oauth.account()
@@ -48,6 +53,7 @@ async def test_what_is_unknown_or_empty_or_a_mere_wish_is_no_fault_of_a_request(
     assert "code" in ada.told
 
 
+@pytest.mark.rfc("openid-core §12.2")
 async def test_the_id_token_of_a_refresh_is_about_the_same_login(oauth):
     app = await oauth.client()
     first = await oauth.tokens(app, await oauth.account(), nonce="n-1")
@@ -60,6 +66,7 @@ async def test_the_id_token_of_a_refresh_is_about_the_same_login(oauth):
     assert "nonce" not in after
 
 
+@pytest.mark.rfc("7009 §2.1/4")
 async def test_a_wrong_hint_keeps_no_token_from_being_revoked(oauth):
     app = await oauth.client(settings=ClientSettings(access_token_format="opaque"))
     body = await oauth.tokens(app, await oauth.account())
@@ -69,6 +76,7 @@ async def test_a_wrong_hint_keeps_no_token_from_being_revoked(oauth):
         assert await oauth.introspected(app, body[name]) == {"active": False}
 
 
+@pytest.mark.rfc("9701 §5/4")
 async def test_a_signed_answer_about_a_dead_token_says_nothing_else(oauth):
     robot = await oauth.machine()
     token = (await oauth.token(robot, "client_credentials")).json()["access_token"]
@@ -80,6 +88,11 @@ async def test_a_signed_answer_about_a_dead_token_says_nothing_else(oauth):
     assert claims["token_introspection"] == {"active": False}
 
 
+@pytest.mark.rfc("8414 §2/3")
+@pytest.mark.rfc("8414 §2/4")
+@pytest.mark.rfc("8414 §3.2")
+@pytest.mark.rfc("openid-backchannel-logout §2.1")
+@pytest.mark.rfc("openid-discovery §4.2")
 @pytest.mark.parametrize("path", [METADATA, "/.well-known/openid-configuration"])
 async def test_metadata_is_json_says_its_algorithms_and_leaves_out_what_is_empty(oauth, path):
     answer = await oauth.http.get(path)
@@ -94,6 +107,7 @@ async def test_metadata_is_json_says_its_algorithms_and_leaves_out_what_is_empty
     assert document["backchannel_logout_session_supported"] is True
 
 
+@pytest.mark.rfc("8628 §3.1")
 async def test_a_device_request_is_read_strictly_and_ignores_what_it_does_not_know(oauth):
     await oauth.client("tv", token_endpoint_auth_method="none", grant_types=[DEVICE], redirect_uris=[])
     path = "/device_authorization"
@@ -104,6 +118,7 @@ async def test_a_device_request_is_read_strictly_and_ignores_what_it_does_not_kn
     refused(doubled, "invalid_request")
 
 
+@pytest.mark.rfc("9126 §2/2")
 @pytest.mark.parametrize("path", ["/token", "/par", "/"])
 async def test_each_of_three_audiences_is_good_where_a_request_is_pushed(oauth, path):
     app = await oauth.client(key=Key.generate("ES256", "k"))
@@ -112,6 +127,7 @@ async def test_each_of_three_audiences_is_good_where_a_request_is_pushed(oauth, 
     assert answer.status_code == 201, answer.text
 
 
+@pytest.mark.rfc("9126 §3/2")
 async def test_a_pushed_object_of_another_client_is_refused(oauth):
     key, other = Key.generate("ES256", "k"), Key.generate("ES256", "o")
     app = await oauth.client("app", key=key)
@@ -124,6 +140,7 @@ async def test_a_pushed_object_of_another_client_is_refused(oauth):
         assert answer.status_code == 400, answer.text
 
 
+@pytest.mark.rfc("9101 §5/2")
 async def test_request_and_request_uri_do_not_come_together(oauth):
     key = Key.generate("ES256", "k")
     await oauth.client("own", settings=FIRST_PARTY, key=key)
@@ -139,6 +156,7 @@ async def test_request_and_request_uri_do_not_come_together(oauth):
     assert bare.told["error"] == "invalid_request"
 
 
+@pytest.mark.rfc("9700 §2.6/2")
 @pytest.mark.parametrize("origin", ["https://spa.example.test", CALLBACK.removesuffix("/callback")])
 async def test_no_script_of_another_origin_may_call_the_authorization_endpoint(oauth, origin):
     await oauth.client()

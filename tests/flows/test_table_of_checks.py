@@ -92,6 +92,11 @@ async def test_strict_form(oauth, place):
     assert refused == applies(Check.STRICT_FORM, place)
 
 
+@pytest.mark.rfc("6749 §3.2.1")
+@pytest.mark.rfc("6749 §4.1.3/1")
+@pytest.mark.rfc("6749 §6/1")
+@pytest.mark.rfc("7009 §2.1/1")
+@pytest.mark.rfc("8628 §3.4")
 @pytest.mark.parametrize("place", SERVED)
 async def test_client_authentication(oauth, place):
     await registered(oauth, place)
@@ -101,6 +106,7 @@ async def test_client_authentication(oauth, place):
     assert (error_of(answer) == "invalid_client") == applies(Check.CLIENT_AUTHENTICATION, place)
 
 
+@pytest.mark.rfc("6749 §4.4")
 @pytest.mark.parametrize("place", [place for place in SERVED if place is not Place.USERINFO])
 async def test_confidential_client(oauth, place):
     if place in GRANT_TYPES and applies(Check.CONFIDENTIAL_CLIENT, place):
@@ -139,6 +145,7 @@ async def test_dpop_proof(oauth, place):
     assert (error_of(answer) == "invalid_dpop_proof") == applies(Check.DPOP_PROOF, place), answer.text
 
 
+@pytest.mark.rfc("9449 §5.2")
 @pytest.mark.parametrize("place", [place for place in SERVED if place is not Place.USERINFO])
 async def test_dpop_required(oauth, place):
     known = await registered(oauth, place, dpop_bound_access_tokens=True)

@@ -41,7 +41,7 @@ async def exchange(oauth, client, token, **more):
     return await oauth.token(client, EXCHANGE, **{name: value for name, value in given.items() if value is not None})
 
 
-@pytest.mark.rfc("8693 §2.2.1")
+@pytest.mark.rfc("8693 §2.2.1/1")
 async def test_a_service_gets_a_token_for_the_next_one_that_says_for_whom_it_acts(oauth, person, orders):
     answer = await exchange(oauth, orders, person["access_token"], scope="read")
     assert answer.status_code == 200, answer.text
@@ -86,12 +86,14 @@ async def test_what_was_made_of_a_token_dies_with_its_session(oauth, person, ord
     refused(await exchange(oauth, orders, person["access_token"]), "invalid_request")
 
 
+@pytest.mark.rfc("8693 §2.2.1/2")
 async def test_attack_scope_escalation_no_more_scope_than_the_subject_has(oauth, person, orders):
     refused(await exchange(oauth, orders, person["access_token"], scope="read stock:read"), "invalid_scope")
     refused(await exchange(oauth, orders, person["access_token"], scope="openid"), "invalid_scope")
     assert (await exchange(oauth, orders, person["access_token"])).json()["scope"] == "read"
 
 
+@pytest.mark.rfc("8693 §2.2.2/1")
 async def test_attack_a_client_that_merely_got_hold_of_a_token_makes_nothing_of_it(oauth, person):
     settings = ClientSettings(exchange=True, audiences=(STOCK,))
     thief = await oauth.machine("thief", settings=settings, grant_types=[EXCHANGE])
@@ -109,6 +111,11 @@ async def test_attack_a_client_that_was_not_allowed_to_exchange_gets_nothing(oau
     refused(await exchange(oauth, public, person["access_token"]), "unauthorized_client")
 
 
+@pytest.mark.rfc("8693 §2.1/1")
+@pytest.mark.rfc("8693 §2.1/2")
+@pytest.mark.rfc("8693 §2.1/3")
+@pytest.mark.rfc("8693 §2.2.2/1")
+@pytest.mark.rfc("8693 §2.2.2/2")
 @pytest.mark.parametrize(
     ("wrong", "error"),
     [
@@ -132,12 +139,13 @@ async def test_bad_requests_are_refused_by_name(oauth, person, orders, wrong, er
     refused(await exchange(oauth, orders, person["access_token"], **wrong), error)
 
 
+@pytest.mark.rfc("8693 §2.1/3")
 async def test_attack_an_id_token_or_refresh_token_is_no_subject(oauth, person, orders):
     for name in ("id_token", "refresh_token"):
         refused(await exchange(oauth, orders, person[name]), "invalid_request")
 
 
-@pytest.mark.rfc("8693 §2.1")
+@pytest.mark.rfc("8693 §2.1/3")
 async def test_an_actor_is_shown_by_a_token_of_the_clients_own(oauth, person, orders):
     own = (await oauth.token(orders, "client_credentials")).json()["access_token"]
     answer = await exchange(oauth, orders, person["access_token"], actor_token=own, actor_token_type=ACCESS)

@@ -26,6 +26,10 @@ async def oauth(open_server):
         yield OAuth(server, http)
 
 
+@pytest.mark.rfc("6749 §3.3/2")
+@pytest.mark.rfc("6749 §3.3/3")
+@pytest.mark.rfc("6749 §5.1/1")
+@pytest.mark.rfc("9700 §4.15.1")
 async def test_a_machine_gets_a_token_about_itself(oauth):
     robot = await oauth.machine(scope="read write")
     answer = await oauth.token(robot, "client_credentials", scope="read", resource=API)
@@ -42,6 +46,7 @@ async def test_a_machine_gets_a_token_about_itself(oauth):
     assert whole["scope"].split() == ["read", "write"]
 
 
+@pytest.mark.rfc("8707 §2/2")
 async def test_several_resources_are_bound_into_aud(oauth):
     robot = await oauth.machine()
     answer = await oauth.token(robot, "client_credentials", resource=[API, ISSUER])
@@ -56,6 +61,9 @@ async def test_a_scope_that_a_role_brings_needs_the_role(oauth):
     assert said(body["access_token"])["roles"] == ["billing"]
 
 
+@pytest.mark.rfc("openid-core §2/1")
+@pytest.mark.rfc("openid-core §2/4")
+@pytest.mark.rfc("openid-core §3.1.3.3/1")
 async def test_a_code_becomes_tokens_with_an_id_token_that_names_them(oauth):
     app = await oauth.client()
     ada = await oauth.account()
@@ -94,12 +102,14 @@ async def test_offline_access_has_a_session_of_its_own_that_outlives_the_sign_on
     assert kept.status_code == 200
 
 
+@pytest.mark.rfc("9700 §4.14.2/1")
 async def test_a_client_without_the_refresh_grant_gets_no_refresh_token(oauth):
     app = await oauth.client(grant_types=["authorization_code"])
     ada = await oauth.account()
     assert "refresh_token" not in await oauth.tokens(app, ada)
 
 
+@pytest.mark.rfc("6749 §6/4")
 async def test_a_refresh_narrows_scope_and_resource_and_the_next_may_widen_them_again(oauth):
     app = await oauth.client(scope="openid read write")
     ada = await oauth.account()
@@ -123,6 +133,10 @@ async def test_the_refresh_token_of_a_confidential_client_is_good_again_when_an_
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
 
 
+@pytest.mark.rfc("9449 §5/2")
+@pytest.mark.rfc("9449 §5/3")
+@pytest.mark.rfc("9449 §6.1")
+@pytest.mark.rfc("9700 §2.2.2")
 async def test_a_public_clients_tokens_are_bound_to_the_key_of_its_proof(oauth):
     spa = await oauth.client("spa", token_endpoint_auth_method="none")
     prover, thief = Prover(oauth.server.clock), Prover(oauth.server.clock)
@@ -149,6 +163,8 @@ async def test_opaque_tokens_by_resource_and_by_client(oauth):
     assert body["expires_in"] == 30
 
 
+@pytest.mark.rfc("openid-core §15.1/1")
+@pytest.mark.rfc("openid-core §2/5")
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256", "EdDSA"])
 async def test_id_tokens_are_signed_by_the_algorithm_that_the_client_chose(oauth, algorithm):
     app = await oauth.client(id_token_signed_response_alg=algorithm)
@@ -157,6 +173,8 @@ async def test_id_tokens_are_signed_by_the_algorithm_that_the_client_chose(oauth
     verify(body["id_token"], keys, algorithms={algorithm})
 
 
+@pytest.mark.rfc("openid-core §5.3.2/1")
+@pytest.mark.rfc("openid-core §8.1/1")
 async def test_pairwise_clients_of_two_sectors_cannot_tell_that_they_see_the_same_account(oauth):
     ada = await oauth.account()
     one = await oauth.client("one", subject_type="pairwise")
@@ -183,6 +201,7 @@ async def test_a_signed_assertion_authenticates_at_every_endpoint_once(oauth):
     assert (await oauth.post("/revoke", app, token=body["access_token"])).status_code == 200
 
 
+@pytest.mark.rfc("6749 §4.1.2/2")
 async def test_a_code_raced_for_gives_tokens_to_one_at_most(oauth):
     app = await oauth.client()
     code = await oauth.code(app, await oauth.account())
@@ -211,6 +230,7 @@ async def test_where_nonces_are_asked_for_a_client_is_told_one_and_comes_again(o
         assert good.json()["token_type"] == "DPoP"
 
 
+@pytest.mark.rfc("6749 §4.1.3/4")
 async def test_redirect_uri_may_be_left_out_where_the_request_had_none(oauth):
     app = await oauth.client()
     ada = await oauth.account()

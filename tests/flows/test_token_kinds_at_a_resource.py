@@ -46,6 +46,7 @@ async def test_an_opaque_token_is_accepted_until_it_is_given_back(oauth, signed)
     await verifier.aclose()
 
 
+@pytest.mark.rfc("9449 §6/2")
 @pytest.mark.rfc("9449 §6.1")
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
 async def test_a_token_bound_at_the_token_endpoint_opens_the_resource_to_its_key_alone(oauth, form):

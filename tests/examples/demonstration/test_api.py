@@ -69,7 +69,7 @@ async def test_the_profile_says_who_calls(api, issuer):
     assert answer.json() == {"greeting": "Pass, friend.", "you": "ada", "roles": ["user"], "session": "session-ada"}
 
 
-@pytest.mark.rfc("6750 §3")
+@pytest.mark.rfc("6750 §3/1")
 async def test_without_a_token_the_challenge_names_no_error(api):
     assert (await api.get("/api/profile")).headers["www-authenticate"] == "Bearer"
 

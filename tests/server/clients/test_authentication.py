@@ -20,7 +20,7 @@ async def refused(world, **presented) -> OAuthError:
     return caught.value
 
 
-@pytest.mark.rfc("6749 §2.3.1")
+@pytest.mark.rfc("6749 §2.3.1/1")
 async def test_a_secret_is_taken_in_the_header_and_its_parts_are_form_decoded(world):
     world.client("app:one", "client_secret_basic")
     found = await world.authenticate(authorization=basic("app:one", SECRET))
@@ -42,7 +42,8 @@ async def test_a_public_client_names_itself_and_is_bound_to_nothing(world):
     assert (await world.authenticate(client_id="spa")).binding is None
 
 
-@pytest.mark.rfc("6749 §2.3")
+@pytest.mark.rfc("6749 §2.3/2")
+@pytest.mark.rfc("6749 §3.2.1")
 @pytest.mark.parametrize(
     ("registered", "presented"),
     [
@@ -61,6 +62,8 @@ async def test_only_the_registered_method_is_good(world, registered, presented):
     assert (await refused(world, **presented)).code == "invalid_client"
 
 
+@pytest.mark.rfc("6749 §2.3/1")
+@pytest.mark.rfc("7523 §2.2")
 @pytest.mark.parametrize(
     "presented",
     [
@@ -109,7 +112,7 @@ async def test_two_secrets_are_good_while_one_replaces_the_other(world):
         assert (await world.authenticate(authorization=basic("app", secret))).client.client_id == "app"
 
 
-@pytest.mark.rfc("7523 §3")
+@pytest.mark.rfc("7523 §3/3")
 @pytest.mark.parametrize("aud", [ISSUER, TOKEN_ENDPOINT, [ISSUER]])
 async def test_a_signed_assertion_authenticates_whoever_registered_its_key(world, aud):
     world.client("app", "private_key_jwt", jwks=world.jwks)
@@ -117,7 +120,12 @@ async def test_a_signed_assertion_authenticates_whoever_registered_its_key(world
     assert found.binding == "client:app"
 
 
-@pytest.mark.rfc("7523 §3")
+@pytest.mark.rfc("7523 §3.2")
+@pytest.mark.rfc("7523 §3/2")
+@pytest.mark.rfc("7523 §3/3")
+@pytest.mark.rfc("7523 §3/4")
+@pytest.mark.rfc("7523 §3/5")
+@pytest.mark.rfc("openid-core §9")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -141,6 +149,8 @@ async def test_attack_assertion_audience_confusion_and_claims_out_of_bounds_are_
     assert not world.replays.seen
 
 
+@pytest.mark.rfc("7523 §3/5")
+@pytest.mark.rfc("openid-core §9")
 async def test_attack_assertion_replay_is_refused_also_for_another_endpoint(world):
     world.client("app", "private_key_jwt", jwks=world.jwks)
     presented = world.assertion("app")
@@ -150,6 +160,8 @@ async def test_attack_assertion_replay_is_refused_also_for_another_endpoint(worl
     await world.authenticate(**world.assertion("app", jti="twice"))
 
 
+@pytest.mark.rfc("7523 §2.2")
+@pytest.mark.rfc("7523 §3/6")
 async def test_attack_client_impersonation_by_anothers_key_is_refused(world):
     world.client("app", "private_key_jwt", jwks=world.jwks)
     world.client("thief", "private_key_jwt", jwks={"keys": [Key.generate("ES256", "k2").public_jwk()]})
@@ -157,6 +169,7 @@ async def test_attack_client_impersonation_by_anothers_key_is_refused(world):
     assert (await refused(world, client_id="thief", **world.assertion("app"))).code == "invalid_client"
 
 
+@pytest.mark.rfc("7523 §3/6")
 async def test_attack_algorithm_confusion_a_public_key_is_no_hmac_secret(world):
     world.client("app", "private_key_jwt", jwks=world.jwks)
     public = json.dumps(world.key.public_jwk()).encode()
@@ -180,6 +193,7 @@ async def test_attack_a_key_that_the_assertion_brings_itself_is_not_used(world):
     assert (await refused(world, **world.assertion("app", signer=signer))).code == "invalid_client"
 
 
+@pytest.mark.rfc("7523 §3/6")
 async def test_client_secret_jwt_is_checked_by_the_secret_and_by_hmac_alone(world):
     world.client("app", "client_secret_jwt")
     secret = Key.from_secret(SECRET.encode(), "HS256")

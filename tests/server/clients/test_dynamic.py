@@ -119,7 +119,7 @@ def setting() -> Setting:
     return found
 
 
-@pytest.mark.rfc("7591 §3.2.1")
+@pytest.mark.rfc("7591 §3.2.1/1")
 async def test_an_open_server_registers_a_stranger_and_tells_it_its_secret_once(setting: Setting) -> None:
     made = await setting.register()
     assert made.secret is not None
@@ -141,7 +141,7 @@ async def test_a_public_client_gets_no_secret(setting: Setting) -> None:
     assert setting.records.rows[made.client.client_id].secret_digests == ()
 
 
-@pytest.mark.rfc("7591 §3")
+@pytest.mark.rfc("7591 §3/3")
 @pytest.mark.parametrize("token", [None, "", "wci_other", INITIAL + "x"])
 async def test_where_an_initial_access_token_is_needed_nobody_registers_without_a_good_one(
     setting: Setting, token: str | None
@@ -172,7 +172,7 @@ async def test_an_open_server_that_is_flooded_from_one_address_tells_it_to_come_
     assert await setting.register(token=INITIAL), "whoever was given a token is not slowed by strangers"
 
 
-@pytest.mark.rfc("7591 §2")
+@pytest.mark.rfc("7591 §2/4")
 async def test_a_client_may_have_no_more_scopes_than_are_open_to_those_who_register_themselves(
     setting: Setting,
 ) -> None:
@@ -180,6 +180,7 @@ async def test_a_client_may_have_no_more_scopes_than_are_open_to_those_who_regis
     assert made.client.metadata.scope == "openid notes:read"
 
 
+@pytest.mark.rfc("7591 §2/3")
 async def test_it_cannot_decide_what_only_the_installation_decides(setting: Setting) -> None:
     made = await setting.register(
         first_party=True, settings={"first_party": True}, may_introspect=True, roles=["admin"]
@@ -188,12 +189,16 @@ async def test_it_cannot_decide_what_only_the_installation_decides(setting: Sett
     assert made.client.source == "dynamic"
 
 
+@pytest.mark.rfc("7591 §5")
 async def test_the_installation_decides_for_all_of_them(setting: Setting) -> None:
     registration = setting.registration("open", ClientSettings(pkce_exempt=True))
     made = await registration.register(MEMBERS, initial_token=None, address=None, origin=STRANGER)
     assert made.client.settings.pkce_exempt
 
 
+@pytest.mark.rfc("6749 §3.1.2.2")
+@pytest.mark.rfc("7591 §2/1")
+@pytest.mark.rfc("openid-core §2/5")
 @pytest.mark.parametrize(
     ("members", "code"),
     [
@@ -223,12 +228,14 @@ async def test_metadata_that_nobody_may_register_is_refused_by_name(
 SECTOR: dict[str, Any] = {"subject_type": "pairwise", "sector_identifier_uri": "https://app.example/sector.json"}
 
 
+@pytest.mark.rfc("openid-core §8.1/2")
 async def test_a_sector_that_lists_the_clients_redirect_uris_is_believed(setting: Setting) -> None:
     listed = msgspec.json.encode(["https://other.example/cb", *MEMBERS["redirect_uris"]])
     setting.pages[SECTOR["sector_identifier_uri"]] = Answer(200, {}, listed)
     assert (await setting.register(**SECTOR)).client.metadata.sector_identifier_uri
 
 
+@pytest.mark.rfc("openid-core §8.1/2")
 @pytest.mark.parametrize(
     "page",
     [
@@ -249,7 +256,8 @@ async def test_a_client_that_its_sector_does_not_know_is_refused(setting: Settin
     assert setting.records.rows == {}
 
 
-@pytest.mark.rfc("7592 §2.1")
+@pytest.mark.rfc("7592 §2")
+@pytest.mark.rfc("7592 §2.1/2")
 async def test_a_client_reads_its_registration_with_its_own_token_alone(setting: Setting) -> None:
     made, other = await setting.register(), await setting.register()
     registration = setting.registration("open")
@@ -283,7 +291,7 @@ async def test_a_disabled_client_cannot_look_after_itself(setting: Setting) -> N
         await setting.registration("open").show(row.client_id, made.registration_token)
 
 
-@pytest.mark.rfc("7592 §2.2")
+@pytest.mark.rfc("7592 §2.2/1")
 async def test_a_change_replaces_all_that_was_said_and_what_is_left_out_returns_to_its_default(
     setting: Setting,
 ) -> None:
@@ -304,7 +312,8 @@ async def test_a_change_replaces_all_that_was_said_and_what_is_left_out_returns_
     assert setting.records.rows[made.client.client_id].secret_digests != ()
 
 
-@pytest.mark.rfc("7592 §2.2")
+@pytest.mark.rfc("7592 §2.2/2")
+@pytest.mark.rfc("7592 §2.2/3")
 @pytest.mark.parametrize(
     "wrong",
     [

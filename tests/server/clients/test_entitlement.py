@@ -51,7 +51,6 @@ def stranger(source: str, **metadata) -> Client:
 
 
 @pytest.mark.parametrize("source", ["dynamic", "metadata_document"])
-@pytest.mark.rfc("6749 §3.3")
 def test_who_came_by_itself_and_asks_for_all_that_there_is_gets_what_such_clients_may_have(rules, source):
     every = " ".join(rules.scopes)
     assert {"watchword:admin", "reports:read"} <= set(rules.scopes)
@@ -72,7 +71,8 @@ def test_attack_scope_escalation_who_came_by_itself_never_gets_what_a_role_bring
         rules.scope(stranger(source, scope="openid"), "read")
 
 
-@pytest.mark.rfc("8707 §2")
+@pytest.mark.rfc("8707 §2/1")
+@pytest.mark.rfc("8707 §2/3")
 @pytest.mark.parametrize(
     "resource", ["https://unknown.example.test", "/relative", f"{API}#x", f"{API}/", "not a uri", "", "x" * 3000]
 )
@@ -90,6 +90,7 @@ def test_resources_are_those_of_the_client(rules):
         rules.resources(client(), [f"https://a{n}.test" for n in range(17)])
 
 
+@pytest.mark.rfc("9068 §2.2.3")
 def test_a_scope_must_mean_something_at_the_resource(rules):
     both = client(scope="openid read reports:read")
     assert rules.scope(both, "read openid", [API]) == ("read", "openid")

@@ -6,6 +6,7 @@ from watchword_server.clients.redirect_uris import redirect_uri_allowed, redirec
 REGISTERED = ("https://app.example.test/callback", "https://app.example.test/callback?tenant=1")
 
 
+@pytest.mark.rfc("8252 §7")
 @pytest.mark.parametrize(
     ("uri", "kind"),
     [
@@ -24,6 +25,8 @@ def test_what_may_be_registered(uri, kind):
     assert redirect_uri_fault(uri, kind) is None
 
 
+@pytest.mark.rfc("6749 §3.1.2")
+@pytest.mark.rfc("9700 §2.6/1")
 @pytest.mark.rfc("9700 §4.1.3")
 @pytest.mark.parametrize(
     "uri",
@@ -43,12 +46,14 @@ def test_attack_redirect_uri_tricks_are_not_registered_by_web_clients(uri):
     assert redirect_uri_fault(uri, "web") is not None
 
 
+@pytest.mark.rfc("8252 §8.4/2")
+@pytest.mark.rfc("9700 §2.6/1")
 @pytest.mark.parametrize("uri", ["myapp:/cb", "javascript:alert(1)//a.b", "http://192.0.2.1/cb", "intent:/a.b"])
 def test_native_clients_are_not_free_either(uri):
     assert redirect_uri_fault(uri, "native") is not None
 
 
-@pytest.mark.rfc("9700 §2.1")
+@pytest.mark.rfc("9700 §2.1/1")
 @pytest.mark.parametrize(
     "uri",
     [

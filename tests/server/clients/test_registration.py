@@ -64,6 +64,7 @@ def test_what_a_client_may_not_say_of_itself(members, code):
     assert caught.value.code == code
 
 
+@pytest.mark.rfc("openid-backchannel-logout §2.2/1")
 @pytest.mark.parametrize("name", ["backchannel_logout_uri", "frontchannel_logout_uri"])
 @pytest.mark.parametrize(
     "uri", ["https://app.example.test/out#x", "/out", "//app.example.test/out", "javascript:x", ""]

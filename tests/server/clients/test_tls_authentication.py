@@ -67,6 +67,7 @@ def test_anything_else_is_another_client(member: dict[str, str]) -> None:
     assert not has_subject(CERTIFICATE, registered(**member))
 
 
+@pytest.mark.rfc("8705 §2.1.2")
 @pytest.mark.parametrize(
     "members",
     [

@@ -76,6 +76,7 @@ async def test_what_the_ring_signs_verifies_under_what_it_publishes(make_ring: M
     assert verified.header["typ"] == "at+jwt"
 
 
+@pytest.mark.rfc("9068 §2.1/2")
 @pytest.mark.parametrize("algorithm", ["EdDSA", "RS256", "PS256", "ES384"])
 async def test_other_algorithms_can_be_chosen(make_ring: MakeRing, algorithm: str) -> None:
     ring = make_ring(algorithm=algorithm)

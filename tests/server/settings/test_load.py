@@ -200,6 +200,11 @@ def test_production_has_safe_defaults(home):
     assert settings.secure_cookies
 
 
+@pytest.mark.rfc("6750 §5.2/2")
+@pytest.mark.rfc("7009 §2/2")
+@pytest.mark.rfc("7591 §3/1")
+@pytest.mark.rfc("7662 §2")
+@pytest.mark.rfc("9126 §2/1")
 @pytest.mark.parametrize(
     ("name", "flags"),
     [
@@ -269,7 +274,8 @@ def test_development_accepts_loopback_and_https(home, issuer):
     assert development(home, {"issuer": issuer}).settings.issuer == issuer
 
 
-@pytest.mark.rfc("8414 §2")
+@pytest.mark.rfc("8414 §2/1")
+@pytest.mark.rfc("openid-discovery §3/2")
 @pytest.mark.parametrize(
     "issuer",
     [

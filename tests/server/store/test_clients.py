@@ -108,7 +108,7 @@ async def test_what_cannot_be_kept_is_refused(store, sample, members):
         await store.create_client(sample.client(**members), sample.event())
 
 
-@pytest.mark.rfc("7591 §3")
+@pytest.mark.rfc("7591 §3/3")
 async def test_an_initial_access_token_is_good_for_as_many_registrations_as_it_says(store, sample, store_clock):
     now = store_clock.now()
     await store.add_registration_token(b"t", uses=3, expires_at=now + 60, audit=sample.event())

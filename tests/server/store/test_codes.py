@@ -142,7 +142,8 @@ async def test_a_sid_that_died_or_is_another_clients_is_not_joined_and_the_code_
     assert not (await signed_on.session_view("s1", "ada")).alive
 
 
-@pytest.mark.rfc("6749 §4.1.2")
+@pytest.mark.rfc("6749 §4.1.2/1")
+@pytest.mark.rfc("6749 §4.1.2/2")
 async def test_a_code_is_good_once_and_until_it_runs_out(signed_on, sample, store_clock):
     used, late = await sample.code(signed_on, "c1"), await sample.code(signed_on, "c2")
     view = await signed_on.code(used)
@@ -163,7 +164,7 @@ async def test_a_code_is_good_once_and_until_it_runs_out(signed_on, sample, stor
     assert not (await signed_on.code(late)).used
 
 
-@pytest.mark.rfc("6749 §4.1.2")
+@pytest.mark.rfc("6749 §4.1.2/2")
 async def test_a_replayed_code_ends_what_it_gave_once(signed_on, sample):
     digest = await sample.code(signed_on)
 
@@ -244,7 +245,7 @@ async def test_codes_are_kept_while_a_token_they_gave_may_live(signed_on, sample
     assert (await signed_on.sweep(limit=99, retention=0)).deleted["codes"] == 1
 
 
-@pytest.mark.rfc("9126 §2.2")
+@pytest.mark.rfc("9126 §7.3")
 async def test_a_pushed_request_is_used_once_and_until_it_runs_out(store, store_clock):
     now = store_clock.now()
     await store.push_request(b"r", client_id="app", request=b"\0what", expires_at=now + 60)

@@ -32,6 +32,7 @@ def session_of(sample, view, sid="s1", **members):
     return sample.session(view.read_at, sid, "ada", **given | members)
 
 
+@pytest.mark.rfc("8628 §3.5/1")
 @pytest.mark.rfc("8628 §3.4")
 async def test_a_device_waits_is_approved_and_redeems_once(signed_on, sample, device, store_clock):
     assert await signed_on.add_device_code(device())
@@ -71,7 +72,7 @@ async def test_a_denied_device_gets_nothing(signed_on, sample, device):
     assert not await signed_on.redeem_device(b"d1", session=session_of(sample, view), audit=sample.event())
 
 
-@pytest.mark.rfc("8628 §3.5")
+@pytest.mark.rfc("8628 §3.5/2")
 async def test_who_polls_too_soon_has_to_wait_longer_from_then_on(store, device, store_clock):
     await store.add_device_code(device())
     polls = []
@@ -127,6 +128,7 @@ async def test_what_was_cut_off_approves_nothing_and_redeems_nothing(signed_on, 
     assert (await signed_on.figures()).rows["sessions"] == 0
 
 
+@pytest.mark.rfc("8628 §3.5/4")
 async def test_a_device_that_was_late_is_told_so_for_a_while(signed_on, sample, device, store_clock):
     await signed_on.add_device_code(device())
     await decide(signed_on, sample)

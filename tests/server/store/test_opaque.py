@@ -59,7 +59,7 @@ async def test_of_tokens_recorded_at_once_with_one_text_one_is_kept_and_the_rest
     assert (await people.figures()).rows["opaque_tokens"] == 5
 
 
-@pytest.mark.rfc("7009 §2.1")
+@pytest.mark.rfc("7009 §2.1/2")
 async def test_only_its_own_client_takes_a_token_back_and_once(people, token):
     await people.add_opaque_token(token())
     assert not await people.delete_opaque_token(b"t1", client_id="web")

@@ -113,6 +113,7 @@ async def test_a_cut_off_of_access_tokens_alone_is_no_logout() -> None:
     assert store.asked == []
 
 
+@pytest.mark.rfc("openid-backchannel-logout §2.2/2")
 async def test_when_all_sessions_of_an_account_end_a_client_is_told_once_unless_it_needs_each() -> None:
     sessions = [ended(f"a{n}") for n in range(3)] + [ended(f"b{n}", "strict") for n in range(2)]
     assert await notices(Ended(*sessions), news("account", "ada")) == [
@@ -198,6 +199,10 @@ def token_of(receiver: Receiver, signers: Signers) -> tuple[dict[str, Any], dict
     return dict(verified.header), msgspec.json.decode(verified.payload)
 
 
+@pytest.mark.rfc("openid-backchannel-logout §2.4/1")
+@pytest.mark.rfc("openid-backchannel-logout §2.4/2")
+@pytest.mark.rfc("openid-backchannel-logout §2.4/3")
+@pytest.mark.rfc("openid-backchannel-logout §2.5")
 async def test_the_logout_token_says_who_which_session_and_that_it_is_a_logout_and_has_no_nonce() -> None:
     outcome, receiver, signers, clock = await carried(Answer(200, {}, b""), await made(ended("s1")))
     assert outcome == Delivered()

@@ -86,6 +86,7 @@ def claims_of(view: FamilyView, settings: ClaimSettings = SETTINGS, **options: A
     return made.claims(made.terms_of_refresh(view, **options), "jti1")
 
 
+@pytest.mark.rfc("9068 §3")
 @pytest.mark.rfc("9068 §2.2")
 def test_a_refreshed_token_says_what_rfc_9068_asks_and_where_it_was_read() -> None:
     assert claims_of(family_view(account(roles=("admin",), tenant="acme"))) == {
@@ -152,7 +153,7 @@ def test_a_client_gets_no_scope_from_roles_that_it_was_not_granted() -> None:
     assert claims_of(family_view(account(roles=("admin",)), client_id="spa", scope=("openid",)))["scope"] == "openid"
 
 
-@pytest.mark.rfc("6749 §6")
+@pytest.mark.rfc("6749 §6/3")
 def test_a_narrowed_scope_is_a_part_of_what_was_granted() -> None:
     view = family_view(account(roles=("author",)), client_id="spa", scope=("openid", "posts:write"))
     assert claims_of(view, scope=("posts:write",))["scope"] == "posts:write"
@@ -173,6 +174,7 @@ def test_a_resource_is_the_audience_and_a_key_is_confirmed() -> None:
     assert claims["cnf"] == {"jkt": "thumb"}
 
 
+@pytest.mark.rfc("9470 §6.1")
 def test_acr_is_said_where_a_person_logged_in() -> None:
     settings = ClaimSettings(issuer="https://i", audience="https://a", lifetime=60, roles={}, acr="urn:x:1")
     assert claims_of(family_view(account()), settings)["acr"] == "urn:x:1"
@@ -209,7 +211,8 @@ class OneSigner:
         return Signer(self.key, typ=typ)
 
 
-@pytest.mark.rfc("9068 §2.1")
+@pytest.mark.rfc("9068 §2.1/1")
+@pytest.mark.rfc("9068 §2.1/3")
 def test_an_issued_token_verifies_and_its_header_says_at_jwt_algorithm_and_key() -> None:
     key = Key.generate("ES256")
     made = AccessClaims(SETTINGS)

@@ -35,6 +35,7 @@ def test_the_form_is_recognisable_to_secret_scanners_and_stays_as_it_is() -> Non
     assert GOOD == "wr_k1.family.12.8SmvorSGwPezKa03GA4C8AoYcv0cVGwekHCCtH6CGOY"
 
 
+@pytest.mark.rfc("9700 §4.14.2/4")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -58,6 +59,8 @@ def test_every_part_is_under_the_mac(changes: dict[str, object]) -> None:
     )  # type: ignore[arg-type]
 
 
+@pytest.mark.rfc("6749 §10.4")
+@pytest.mark.rfc("9700 §4.14.2/4")
 @given(data=st.data())
 def test_no_token_with_one_character_changed_is_authentic(data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(GOOD) - 1))

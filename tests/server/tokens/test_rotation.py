@@ -248,7 +248,7 @@ async def test_a_token_by_a_key_that_another_process_just_made_is_good_here(worl
     granted(await world.server.refresh(session.token))
 
 
-@pytest.mark.rfc("6749 §6")
+@pytest.mark.rfc("6749 §6/3")
 async def test_a_scope_beyond_what_was_granted_is_refused_and_the_token_stays_good(world: Any) -> None:
     session = await world.open(client_id="spa", scope=("openid", "posts:read"))
     world.clock.advance(600)

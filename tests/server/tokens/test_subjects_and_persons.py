@@ -29,6 +29,7 @@ def test_a_public_subject_is_the_account():
     assert Subjects(SECRET).of(client(), "01ada") == "01ada"
 
 
+@pytest.mark.rfc("openid-core §8.1/1")
 def test_a_pairwise_subject_is_the_same_for_a_sector_and_another_elsewhere():
     subjects = Subjects(SECRET)
     one = client("one", subject_type="pairwise", redirect_uris=("https://a.test/cb",))
@@ -70,7 +71,9 @@ class Signers:
         return Signer(self.keys[algorithm], algorithm=algorithm, typ=typ)
 
 
-@pytest.mark.rfc("OpenID Connect Core §3.1.3.6")
+@pytest.mark.rfc("openid-core §2/1")
+@pytest.mark.rfc("openid-core §3.1.3.6")
+@pytest.mark.rfc("openid-discovery §3/2")
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
 async def test_an_id_token_names_what_it_came_with_and_cannot_be_made_to_lie(algorithm):
     signers = Signers()
@@ -100,7 +103,7 @@ async def test_an_id_token_says_nothing_of_what_is_not_known():
     assert not said.keys() & {"nonce", "acr", "amr", "at_hash", "c_hash"}
 
 
-@pytest.mark.rfc("OpenID Connect Core §8.1")
+@pytest.mark.rfc("openid-core §8.1/1")
 @pytest.mark.parametrize(
     "more",
     [

@@ -192,7 +192,7 @@ async def test_a_form_becomes_its_parameters(app, call):
     assert answer.json() == {"grant_type": "refresh_token", "scope": "a b&c"}
 
 
-@pytest.mark.rfc("6749 §3.2")
+@pytest.mark.rfc("6749 §3.2/2")
 @pytest.mark.parametrize("raw", [b"a=1&a=2", b"a=1&a=1", b"a=&a=1", b"a=1&%61=2", b"a=1&a"])
 def test_a_parameter_given_twice_is_refused_even_when_encoded_or_empty(raw):
     with pytest.raises(ProblemError) as refused:
@@ -228,7 +228,7 @@ def test_any_bytes_are_json_or_a_problem(raw):
     assert isinstance(value_or_problem(lambda: decode_json(raw)), dict | None)
 
 
-@pytest.mark.rfc("8707 §2")
+@pytest.mark.rfc("8707 §2/2")
 def test_the_one_parameter_that_may_be_repeated_keeps_its_order_and_all_others_come_once():
     raw = b"resource=https%3A%2F%2Fa.example&scope=read&resource=https%3A%2F%2Fb.example&resource="
     assert parse_parameters(raw) == ({"scope": "read"}, ("https://a.example", "https://b.example"))

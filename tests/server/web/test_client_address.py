@@ -21,6 +21,7 @@ def seen(call, plain):
     return ask
 
 
+@pytest.mark.rfc("9700 §4.13")
 async def test_a_stranger_cannot_choose_an_address_or_a_scheme(seen):
     forged = [
         ("x-forwarded-for", "203.0.113.9"),

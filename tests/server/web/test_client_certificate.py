@@ -48,6 +48,8 @@ async def test_a_trusted_proxy_is_believed_in_each_form_proxies_write(seen, pem)
     assert found[0].dns == ("billing",)
 
 
+@pytest.mark.rfc("8705 §6.5")
+@pytest.mark.rfc("9700 §4.13")
 async def test_a_stranger_who_sends_the_header_shows_no_certificate_and_nobody_sees_the_header(seen, pem):
     scope = await seen([("client-cert", quote(pem))], client=STRANGER)
     assert client_certificate(scope) is None
@@ -62,6 +64,7 @@ async def test_a_header_of_another_name_is_no_certificate(seen, pem):
     assert client_certificate(await seen([("x-client-cert", quote(pem))])) is None
 
 
+@pytest.mark.rfc("8705 §6.5")
 async def test_a_header_a_client_smuggled_in_beside_the_proxys_is_refused(seen, pem):
     scope = await seen([("client-cert", quote(pem)), ("client-cert", quote(pem))])
     with pytest.raises(ProblemError) as refused:

@@ -198,7 +198,7 @@ async def test_each_exception_has_one_answer_and_none_leaks_its_text(call, error
     assert SECRET.encode() not in answer.body
 
 
-@pytest.mark.rfc("6749 §5.2")
+@pytest.mark.rfc("6749 §5.2/1")
 async def test_an_oauth_error_is_answered_in_the_words_of_oauth_without_its_detail(call):
     error = OAuthError(ErrorCode.INVALID_CLIENT, "Unknown client", detail=SECRET)
     answer = await call(ErrorBoundary(raising(error)))

@@ -34,6 +34,7 @@ def test_every_value_arrives_as_it_was_and_breaks_no_header(fields):
     assert parse_qsl(urlsplit(location).query, keep_blank_values=True) == [("y", "1"), *fields.items()]
 
 
+@pytest.mark.rfc("9700 §2.1/3")
 @pytest.mark.rfc("9700 §4.12")
 def test_a_redirect_is_a_303_so_that_a_password_is_never_passed_on():
     response = redirect("https://a.example", ["a=1", "b=2"])

@@ -77,6 +77,7 @@ async def test_roles_of_another_type_than_a_list_of_texts_spoil_the_token(auth, 
     assert (await api.get("/", f"Bearer {token}")).status == 401
 
 
+@pytest.mark.rfc("6750 §5.3")
 @pytest.mark.rfc("9700 §4.3.2")
 async def test_a_token_in_query_form_or_cookie_is_none(auth, backend, client, issuer):
     app = FastAPI()

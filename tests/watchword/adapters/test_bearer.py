@@ -61,7 +61,7 @@ def test_a_subprotocol_without_token_is_malformed():
     assert caught.value.status == 400
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 @pytest.mark.parametrize(
     ("error", "status", "challenge"),
     [

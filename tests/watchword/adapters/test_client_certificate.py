@@ -39,7 +39,7 @@ def token(issuer):
     return issuer.token(cnf={"x5t#S256": THUMBPRINT})
 
 
-@pytest.mark.rfc("8705 §3")
+@pytest.mark.rfc("8705 §3/1")
 @pytest.mark.parametrize("trusted", [["127.0.0.1"], ["127.0.0.0/8", "10.0.0.1"]])
 async def test_a_trusted_proxy_is_believed(issuer, token, trusted):
     guarded = BearerMiddleware(hello, issuer.verifier())

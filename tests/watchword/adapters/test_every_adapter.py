@@ -45,7 +45,7 @@ async def test_a_good_token_comes_in_whatever_the_case_of_its_scheme(api, issuer
                 assert (answer.status, answer.json) == (200, {"sub": "grace"})
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/2")
 async def test_without_credentials_the_challenge_is_bare(api):
     async with api() as service:
         for path in ("/profile", "/reports", "/admin"):
@@ -63,7 +63,7 @@ async def test_where_a_token_is_optional_nobody_is_let_in_and_bad_credentials_ar
         assert (answer.status, answer.challenge) == (401, invalid("the access token has expired"))
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 @pytest.mark.parametrize("path", ["/profile", "/posts"])
 async def test_malformed_and_doubled_credentials_are_an_invalid_request(api, path):
     async with api() as service:
@@ -85,7 +85,8 @@ async def test_two_good_credentials_are_one_too_many(api, issuer):
             assert (await service.ask("/profile", *values)).status == 400
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
+@pytest.mark.rfc("9068 §4/9")
 async def test_every_bad_token_is_told_what_is_wrong_and_nothing_else(api, issuer):
     revoked = issuer.token()
     issuer.revoke(revoked)
@@ -109,7 +110,7 @@ async def test_every_bad_token_is_told_what_is_wrong_and_nothing_else(api, issue
             assert (answer.status, answer.challenge) == (401, invalid(said)), raw[:40]
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 async def test_a_token_that_does_not_suffice_is_told_what_would(api, issuer):
     wanting = 'Bearer error="insufficient_scope", error_description="the access token lacks a '
     async with api() as service:
@@ -136,7 +137,7 @@ async def test_permissions_and_tenants_are_asked_for_exactly(api, issuer):
         assert (await service.ask("/acme", f"Bearer {issuer.token(tenant='acme-labs')}")).json == {"sub": "ada"}
 
 
-@pytest.mark.rfc("9470 §3")
+@pytest.mark.rfc("9470 §3/1")
 async def test_a_login_too_weak_or_too_old_is_told_what_login_would_do(api, issuer):
     now = int(issuer.clock.now())
     before = (
@@ -180,6 +181,7 @@ async def test_a_verifier_that_cannot_tell_answers_503_and_when_to_ask_again(api
             assert (await service.ask("/profile")).status == 401
 
 
+@pytest.mark.rfc("6750 §2.2")
 @pytest.mark.rfc("9700 §4.3.2")
 async def test_a_token_anywhere_else_is_none(api, issuer):
     value = f"Bearer {issuer.token()}".encode()

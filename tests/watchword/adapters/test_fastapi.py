@@ -76,7 +76,7 @@ async def test_a_good_token_opens_what_it_is_for(api, issuer):
     assert (await api.get("/staff", f"Bearer {token}")).json == {"roles": ["admin"]}
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/2")
 @pytest.mark.parametrize("values", ABSENT.values(), ids=ABSENT.keys())
 async def test_without_credentials_the_challenge_is_bare(api, values):
     for path in ("/profile", "/reports", "/admin", "/staff"):
@@ -85,7 +85,7 @@ async def test_without_credentials_the_challenge_is_bare(api, values):
     assert (await api.get("/public", *values)).json == {"sub": None}
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 @pytest.mark.parametrize("values", MALFORMED.values(), ids=MALFORMED.keys())
 async def test_malformed_credentials_are_an_invalid_request(api, values):
     for path in ("/profile", "/reports", "/public", "/admin"):
@@ -94,7 +94,7 @@ async def test_malformed_credentials_are_an_invalid_request(api, values):
         assert answer.challenge.startswith('Bearer error="invalid_request"')
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 @pytest.mark.parametrize("raw", ["x", "a.b.c", "a" * 1_000_000])
 async def test_a_bad_token_is_an_invalid_token_on_open_routes_too(api, raw):
     for path in ("/profile", "/public", "/admin"):
@@ -103,7 +103,7 @@ async def test_a_bad_token_is_an_invalid_token_on_open_routes_too(api, raw):
         assert answer.challenge.startswith('Bearer error="invalid_token", error_description="')
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 async def test_too_little_scope_or_role_is_403(api, issuer):
     answer = await api.get("/reports", f"Bearer {issuer.token(scope='profile')}")
     assert answer.status == 403

@@ -173,7 +173,7 @@ async def test_without_a_token_no_kind_of_call_is_answered(serve, issuer, kind):
             assert (done.detail, done.trailers["www-authenticate"]) == ("an access token is required", "Bearer")
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 async def test_bad_tokens_are_told_what_is_wrong(serve, issuer):
     revoked = issuer.token()
     issuer.revoke(revoked)

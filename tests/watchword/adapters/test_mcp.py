@@ -102,7 +102,7 @@ async def test_clients_without_a_token_are_told_where_to_learn_of_one(make, issu
         assert found["authorization_servers"][0].rstrip("/") == issuer.issuer
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 async def test_bad_tokens_are_told_what_is_wrong(make, issuer):
     revoked = issuer.token(scope="notes")
     issuer.revoke(revoked)
@@ -163,7 +163,7 @@ async def test_a_tool_called_past_http_has_no_caller(issuer):
             await tokens.require()
 
 
-@pytest.mark.rfc("9728 §3.1")
+@pytest.mark.rfc("9728 §3")
 @pytest.mark.parametrize(
     ("resource", "url"),
     [

@@ -42,7 +42,7 @@ async def show(service, token, *proofs, path="/profile", method="GET", scheme="D
     return await service.ask(path, f"{scheme} {token}", method=method, headers=headers)
 
 
-@pytest.mark.rfc("9449 §7.1")
+@pytest.mark.rfc("9449 §7.1/1")
 async def test_whoever_proves_possession_comes_in_once_a_proof(api, issuer, key):
     token = bound(issuer, key)
     async with api() as service:
@@ -69,7 +69,7 @@ async def test_a_bound_token_is_no_bearer_token(api, issuer, key):
             assert answer.challenge.endswith(f', DPoP algs="{ALGS}"')
 
 
-@pytest.mark.rfc("9449 §7.1")
+@pytest.mark.rfc("9449 §7.1/1")
 async def test_a_bearer_token_is_refused_in_the_scheme_of_bound_ones(api, issuer, key):
     token = issuer.token()
     async with api() as service:
@@ -78,7 +78,8 @@ async def test_a_bearer_token_is_refused_in_the_scheme_of_bound_ones(api, issuer
         assert answer.challenge.startswith('DPoP error="invalid_token", ')
 
 
-@pytest.mark.rfc("9449 §4.3")
+@pytest.mark.rfc("9449 §4.3/12")
+@pytest.mark.rfc("9449 §4.3/13")
 async def test_every_wrong_proof_is_refused_at_every_adapter(api, issuer, key):
     token, other = bound(issuer, key), FakeDpopKey(clock=issuer.clock)
     now = int(issuer.clock.now())
@@ -148,7 +149,7 @@ async def test_where_a_token_is_optional_a_bad_proof_is_not(api, issuer, key):
             assert (await service.ask("/posts", malformed)).status == 400
 
 
-@pytest.mark.rfc("9449 §7.1")
+@pytest.mark.rfc("9449 §7.1/3")
 async def test_the_challenge_offers_what_will_do(api, issuer):
     async with api(dpop=Dpop(algorithms=["ES256", "PS256"])) as service:
         assert (await service.ask("/profile")).challenge == 'Bearer, DPoP algs="ES256 PS256"'
@@ -179,7 +180,7 @@ async def test_behind_a_proxy_what_the_clients_call_it_counts(api, issuer, key):
         assert (await show(service, token, key.proof("GET", URL, token))).status == 401
 
 
-@pytest.mark.rfc("8705 §3")
+@pytest.mark.rfc("8705 §3/1")
 async def test_a_token_bound_to_a_certificate_is_nothing_without_it(api, issuer):
     token = issuer.token(cnf={"x5t#S256": "A" * 43})
     async with api() as service:
@@ -242,7 +243,7 @@ async def test_a_route_that_asks_for_a_fresher_view_does_not_take_its_own_proof_
     await verifier.aclose()
 
 
-@pytest.mark.rfc("9449 §7.1")
+@pytest.mark.rfc("9449 §7.1/1")
 async def test_a_websocket_is_opened_by_a_proof_too(issuer, key, client):
     from watchword.adapters.asgi import BearerMiddleware
 

@@ -28,7 +28,7 @@ def test_names_are_copied_so_that_nobody_takes_them_away_later(name):
     assert getattr(Requirement(**{name: (one for one in ["admin"])}), name) == ("admin",)
 
 
-@pytest.mark.rfc("6749 §3.3")
+@pytest.mark.rfc("6749 §3.3/1")
 @pytest.mark.parametrize("scope", ['a", error="none', "a b", "ä", "a\r\nSet-Cookie: b=c", "a\\b", "a\tb"])
 def test_a_scope_that_could_break_out_of_a_challenge_is_refused(scope):
     with pytest.raises(ValueError, match="scope tokens"):

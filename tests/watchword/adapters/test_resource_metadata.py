@@ -31,6 +31,7 @@ def wsgi_hello(_environ, start_response):
     return [b"hello"]
 
 
+@pytest.mark.rfc("9728 §3.2/1")
 @pytest.mark.rfc("9728 §5.1")
 async def test_the_challenge_leads_to_the_document_and_it_is_for_everyone(issuer):
     resource = resource_of(issuer.verifier(), "http://api.test/mcp", scopes=["tools"])
@@ -76,7 +77,7 @@ def services(issuer, **asked):
     )
 
 
-@pytest.mark.rfc("9470 §3")
+@pytest.mark.rfc("9470 §3/1")
 async def test_a_login_that_is_too_weak_or_too_old_is_told_what_would_do(issuer):
     now = int(issuer.clock.now())
     enough = {"acr": "gold", "auth_time": now - 10}

@@ -62,7 +62,7 @@ async def test_starlette_s_own_requires_sees_the_scopes(api, issuer):
     assert (await api.get("/by-starlette")).status == 403
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/2")
 @pytest.mark.parametrize("values", ABSENT.values(), ids=ABSENT.keys())
 @pytest.mark.parametrize("path", ["/profile", "/reports", "/admin"])
 async def test_without_credentials_the_challenge_is_bare(api, path, values):
@@ -70,7 +70,7 @@ async def test_without_credentials_the_challenge_is_bare(api, path, values):
     assert (answer.status, answer.challenge) == (401, BARE)
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 @pytest.mark.parametrize("values", MALFORMED.values(), ids=MALFORMED.keys())
 @pytest.mark.parametrize("path", ["/profile", "/who"])
 async def test_malformed_credentials_are_an_invalid_request(api, path, values):
@@ -79,7 +79,7 @@ async def test_malformed_credentials_are_an_invalid_request(api, path, values):
     assert answer.challenge.startswith('Bearer error="invalid_request"')
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 @pytest.mark.parametrize("raw", ["x", "a.b.c", "a" * 1_000_000])
 async def test_a_bad_token_is_an_invalid_token(api, raw):
     answer = await api.get("/profile", f"Bearer {raw}")
@@ -96,7 +96,7 @@ async def test_expired_foreign_and_revoked_tokens_are_invalid(api, issuer):
         assert (answer.status, 'error="invalid_token"' in answer.challenge) == (401, True)
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/1")
 async def test_too_little_scope_is_named_in_the_challenge(api, issuer):
     answer = await api.get("/reports", f"bearer {issuer.token(scope='profile')}")
     assert answer.status == 403

@@ -111,6 +111,7 @@ def test_whatever_comes_is_a_certificate_or_one_error(raw):
         read_certificate(certificate_der(raw))
 
 
+@pytest.mark.rfc("openid-core §3.1.3.6")
 def test_half_hashes_follow_the_algorithm():
     # OpenID Connect Core 1.0, appendix A.4: the at_hash of this token under RS256.
     assert half_hash("RS256", "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y") == "77QmUPtjPfzWtF2AnpK9RQ"

@@ -144,7 +144,7 @@ def test_a_thumbprint_printed_in_an_rfc_is_computed(index: int, vectors) -> None
     assert Key.from_jwk(examples[index]["jwk"]).thumbprint() == examples[index]["sha256"]
 
 
-@pytest.mark.rfc("9449 §4.2")
+@pytest.mark.rfc("9449 §4.3/6")
 def test_the_proofs_of_rfc_9449_verify_with_their_own_key_and_only_when_that_is_asked_for(vectors, refused) -> None:
     example = vectors("rfc/rfc_examples.json")["rfc9449"]
     assert len(example["proofs"]) == 2

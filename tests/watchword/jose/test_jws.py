@@ -207,7 +207,7 @@ def test_signatures_whose_numbers_begin_with_zeros_verify(keys) -> None:
 # Keys inside tokens, for proofs of possession
 
 
-@pytest.mark.rfc("9449 §4.2")
+@pytest.mark.rfc("9449 §4.3/6")
 @pytest.mark.parametrize("name", sorted(ASYMMETRIC))
 def test_a_proof_verifies_with_the_key_it_shows(name: str, keys) -> None:
     signer = Signer(keys[name], typ="dpop+jwt", header={"jwk": keys[name].public_jwk()})

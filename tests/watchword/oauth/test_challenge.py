@@ -7,12 +7,12 @@ from watchword.oauth.challenge import challenge, plain_text, quoted
 from watchword.oauth.names import ErrorCode, Scheme
 
 
-@pytest.mark.rfc("6750 §3.1")
+@pytest.mark.rfc("6750 §3.1/2")
 def test_without_credentials_the_challenge_is_bare():
     assert challenge() == "Bearer"
 
 
-@pytest.mark.rfc("6750 §3")
+@pytest.mark.rfc("6750 §3/2")
 def test_scheme_and_members_are_written_as_the_rfc_shows():
     assert (
         challenge(
@@ -28,7 +28,7 @@ def test_scheme_and_members_are_written_as_the_rfc_shows():
     )
 
 
-@pytest.mark.rfc("9449 §7.1")
+@pytest.mark.rfc("9449 §7.1/3")
 def test_dpop_names_its_algorithms():
     assert (
         challenge(Scheme.DPOP, error=ErrorCode.INVALID_TOKEN, algorithms=["ES256", "EdDSA"])
@@ -36,7 +36,7 @@ def test_dpop_names_its_algorithms():
     )
 
 
-@pytest.mark.rfc("9470 §3")
+@pytest.mark.rfc("9470 §3/2")
 def test_step_up_names_what_would_do():
     assert (
         challenge(error=ErrorCode.INSUFFICIENT_USER_AUTHENTICATION, acr_values=["mfa"], max_age=0)
@@ -44,7 +44,7 @@ def test_step_up_names_what_would_do():
     )
 
 
-@pytest.mark.rfc("6750 §3")
+@pytest.mark.rfc("6750 §3/3")
 @pytest.mark.parametrize("nasty", ['x", error="none', "x\r\nSet-Cookie: a=b", "x\\", "ä\u2028", "\x00", "\x7f"])
 def test_a_description_is_cleaned_and_stays_one_quoted_string(nasty):
     value = challenge(description=nasty)

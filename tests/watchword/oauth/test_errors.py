@@ -7,7 +7,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 
-@pytest.mark.rfc("6749 §5.2")
+@pytest.mark.rfc("6749 §5.2/1")
 @pytest.mark.parametrize(
     ("code", "status"),
     [
@@ -25,7 +25,7 @@ def test_the_status_follows_from_the_code(code, status):
     assert OAuthError(code, "x").status == status
 
 
-@pytest.mark.rfc("9449 §7.1")
+@pytest.mark.rfc("9449 §7.1/2")
 def test_a_resource_answers_a_failed_proof_with_401():
     assert OAuthError(ErrorCode.USE_DPOP_NONCE, "x").status_at_resource == 401
     assert OAuthError(ErrorCode.INVALID_REQUEST, "x").status_at_resource == 400
@@ -40,7 +40,7 @@ def test_every_code_has_an_answer_that_may_not_be_stored_and_every_401_a_challen
     assert (error.status == 503) == ("Retry-After" in headers)
 
 
-@pytest.mark.rfc("6749 §5.2")
+@pytest.mark.rfc("6749 §5.2/3")
 def test_a_description_holds_only_what_the_rfc_allows_and_the_detail_stays_inside():
     error = OAuthError(ErrorCode.INVALID_REQUEST, 'a "quoted"\nthing', detail="secret of the log")
     assert error.members() == {"error": "invalid_request", "error_description": "a ?quoted??thing"}

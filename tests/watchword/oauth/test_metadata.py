@@ -14,7 +14,8 @@ def document(**members):
     return json.dumps({"issuer": ISSUER, "jwks_uri": "https://as.example/jwks", **members}).encode()
 
 
-@pytest.mark.rfc("8414 §3.1")
+@pytest.mark.rfc("8414 §3")
+@pytest.mark.rfc("openid-discovery §4")
 def test_the_well_known_part_stands_after_the_path_for_openid_and_before_it_for_oauth():
     assert metadata_urls(ISSUER) == (
         "https://as.example/tenant/.well-known/openid-configuration",
@@ -32,6 +33,7 @@ def test_the_members_used_are_read_and_others_ignored():
     assert metadata.token_endpoint == "https://as.example/token"
 
 
+@pytest.mark.rfc("openid-discovery §4.3")
 @pytest.mark.rfc("8414 §3.3")
 @pytest.mark.parametrize(
     "claimed", ["https://as.example", "https://as.example/tenant/", "https://AS.example/tenant", "https://evil.example"]

@@ -16,7 +16,7 @@ from watchword.oauth.protected_resource import (
 from watchword.testing import FakeIssuer
 
 
-@pytest.mark.rfc("9728 §3.1")
+@pytest.mark.rfc("9728 §3")
 @pytest.mark.parametrize(
     ("resource", "url"),
     [
@@ -32,7 +32,7 @@ def test_the_document_lies_between_host_and_path(resource, url):
     assert ProtectedResource(resource=resource).metadata_url == url
 
 
-@pytest.mark.rfc("9728 §3.2")
+@pytest.mark.rfc("9728 §3.2/2")
 def test_the_document_holds_what_is_true_of_the_verifier():
     one, two = FakeIssuer("https://one.test"), FakeIssuer("https://two.test")
     verifier = one.verifier(dpop=Dpop(algorithms=["ES256"]))
@@ -60,6 +60,7 @@ def test_a_document_about_another_resource_is_refused():
             parse_protected_resource(raw, resource=other)
 
 
+@pytest.mark.rfc("9728 §2")
 @pytest.mark.parametrize(
     "members",
     [

@@ -6,7 +6,7 @@ from watchword.oauth.names import ErrorCode
 from watchword.oauth.scope import MAX_SCOPE_LENGTH, MAX_SCOPE_TOKENS, format_scope, is_scope_token, parse_scope
 
 
-@pytest.mark.rfc("6749 §3.3")
+@pytest.mark.rfc("6749 §3.3/1")
 @pytest.mark.parametrize(
     ("text", "tokens"),
     [
@@ -20,7 +20,7 @@ def test_a_list_of_scope_tokens_is_read_in_order_and_each_once(text, tokens):
     assert parse_scope(text) == tokens
 
 
-@pytest.mark.rfc("6749 §3.3")
+@pytest.mark.rfc("6749 §3.3/1")
 @pytest.mark.parametrize(
     "text",
     ["", " ", " a", "a ", "a  b", "a\tb", "a\nb", 'a"b', "a\\b", "ä", "a\u00a0b", "\x00", "a\x7f", "a\r\nSet-Cookie:x"],

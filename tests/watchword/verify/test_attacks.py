@@ -262,7 +262,7 @@ def test_other_rejections_cross_processes_too():
 # The way to the keys
 
 
-@pytest.mark.rfc("8414 §2")
+@pytest.mark.rfc("8414 §6.2")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -432,6 +432,7 @@ def test_an_event_loop_that_ended_while_waiting_breaks_no_other(issuer, clock, c
 # What may be seen
 
 
+@pytest.mark.rfc("9700 §4.9.3")
 def test_neither_errors_nor_logs_nor_representations_hold_a_token_or_a_credential(issuer, clock, caplog):
     secret = "feed-credential-0123456789"
     issuer.transport.down = True

@@ -86,6 +86,7 @@ def test_its_representation_shows_no_claims_beyond_who_and_when():
     assert "reports" not in repr(check(token()))
 
 
+@pytest.mark.rfc("9068 §4/8")
 @pytest.mark.rfc("7519 §4.1.4")
 @pytest.mark.parametrize(
     ("exp", "good"),
@@ -108,6 +109,7 @@ def test_a_token_ends_at_the_very_second_of_exp_plus_leeway(exp, good):
         assert reason(token(exp=exp)) is R.EXPIRED
 
 
+@pytest.mark.rfc("9068 §4/8")
 @pytest.mark.rfc("7519 §4.1.4")
 def test_without_leeway_a_token_is_over_when_now_is_exp():
     strict = Policy("https://as.example", "api", leeway=0)
@@ -148,6 +150,7 @@ def test_numbers_that_json_does_not_know_or_nobody_can_keep_are_refused(name, te
     assert reason(sign(raw)) is R.MALFORMED
 
 
+@pytest.mark.rfc("9701 §8.1")
 @pytest.mark.rfc("9068 §2.2")
 @pytest.mark.parametrize("name", ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"])
 def test_each_claim_the_rfc_requires_is_required(name):
@@ -200,7 +203,7 @@ def test_a_token_without_scope_has_none():
     assert check(token(scope="")).scope == frozenset()
 
 
-@pytest.mark.rfc("9068 §4")
+@pytest.mark.rfc("9068 §4/4")
 @pytest.mark.parametrize(
     "issuer", ["https://as.example/", "https://AS.example", "http://as.example", "https://as.example.evil", "x"]
 )
@@ -208,6 +211,8 @@ def test_the_issuer_is_compared_exactly(issuer):
     assert reason(token(iss=issuer)) is R.ISSUER
 
 
+@pytest.mark.rfc("9068 §4/5")
+@pytest.mark.rfc("9700 §2.3")
 @pytest.mark.rfc("7519 §4.1.3")
 @pytest.mark.parametrize(
     "audience",
@@ -230,13 +235,14 @@ def test_one_of_several_audiences_is_enough():
     assert reason(token(aud="api"), policy=several) is R.AUDIENCE
 
 
-@pytest.mark.rfc("9068 §4")
+@pytest.mark.rfc("9068 §4/2")
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
 def test_the_type_says_access_token_in_whatever_case(typ):
     assert check(sign(CLAIMS, Signer(KEY, typ=typ)))
 
 
-@pytest.mark.rfc("9068 §4")
+@pytest.mark.rfc("9068 §4/2")
+@pytest.mark.rfc("9701 §8.1")
 @pytest.mark.parametrize(
     "typ", [None, "JWT", "jwt", "logout+jwt", "dpop+jwt", "secevent+jwt", "application/jwt", "at+jwt ", "x/at+jwt", ""]
 )
@@ -244,11 +250,13 @@ def test_a_token_of_another_kind_is_not_an_access_token(typ):
     assert reason(sign(CLAIMS, Signer(KEY, typ=typ))) is R.WRONG_TYPE
 
 
+@pytest.mark.rfc("9068 §4/2")
 def test_an_id_token_is_refused_even_if_its_claims_would_do():
     id_token = sign({**CLAIMS, "nonce": "n", "at_hash": "x"}, Signer(KEY, typ="JWT"))
     assert reason(id_token) is R.WRONG_TYPE
 
 
+@pytest.mark.rfc("9449 §6/1")
 @pytest.mark.rfc("9449 §7.2")
 @pytest.mark.parametrize("cnf", [{"jkt": "x"}, {"x5t#S256": "x"}, {}, "x", 1, []])
 def test_a_bound_token_is_not_a_bearer_token(cnf):
@@ -271,6 +279,8 @@ def test_hmac_with_the_public_key_as_secret_is_refused():
         assert reason(forged) is R.ALGORITHM
 
 
+@pytest.mark.rfc("9068 §2.1/1")
+@pytest.mark.rfc("9068 §4/6")
 @pytest.mark.rfc("8725 §3.2")
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", "", "ES256K", "HS256"])
 def test_no_algorithm_and_unknown_ones_are_refused(alg):
@@ -285,6 +295,7 @@ def test_an_extension_marked_critical_is_refused():
     assert reason(".".join([first, *rest[1:]])) is R.CRITICAL_HEADER
 
 
+@pytest.mark.rfc("9068 §4/7")
 @pytest.mark.rfc("8725 §3.10")
 def test_a_key_out_of_the_token_is_refused():
     evil = Key.generate("ES256")
@@ -292,6 +303,7 @@ def test_a_key_out_of_the_token_is_refused():
     assert reason(forged) is R.EMBEDDED_KEY
 
 
+@pytest.mark.rfc("9068 §4/7")
 def test_a_stranger_s_key_of_the_same_name_is_a_wrong_signature_and_of_another_name_an_unknown_key():
     assert reason(sign(CLAIMS, Signer(Key.generate("ES256", "k1"), typ="at+jwt"))) is R.BAD_SIGNATURE
     assert reason(sign(CLAIMS, Signer(Key.generate("ES256", "k2"), typ="at+jwt"))) is R.UNKNOWN_KEY
@@ -322,6 +334,8 @@ def test_a_token_of_a_megabyte_is_not_looked_at():
     assert reason("a" * 1_000_000) is R.TOO_LONG
 
 
+@pytest.mark.rfc("6750 §5.2/1")
+@pytest.mark.rfc("9068 §4/6")
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_any_change_of_one_character_rejects_the_token(place):
     segments = token().split(".")

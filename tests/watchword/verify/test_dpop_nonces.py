@@ -12,6 +12,7 @@ SECRET = bytes(range(32))
 NONCES = DpopNonces(SECRET, period=60)
 
 
+@pytest.mark.rfc("9449 §8/3")
 @pytest.mark.rfc("9449 §8.2")
 def test_a_nonce_is_good_in_its_period_and_the_next_and_then_no_more():
     nonce = NONCES.issue(NOW)
@@ -24,6 +25,7 @@ def test_a_nonce_is_good_in_its_period_and_the_next_and_then_no_more():
     assert NONCES.newer(None, NOW) == nonce
 
 
+@pytest.mark.rfc("9449 §8/1")
 def test_every_holder_of_the_secret_knows_it_and_nobody_else():
     nonce = NONCES.issue(NOW)
     assert DpopNonces(SECRET).accepts(nonce, NOW)
@@ -31,6 +33,7 @@ def test_every_holder_of_the_secret_knows_it_and_nobody_else():
     assert SECRET.hex() not in repr(NONCES)
 
 
+@pytest.mark.rfc("9449 §8/1")
 def test_a_nonce_of_the_future_cannot_be_made_from_one_of_today():
     raw = base64.urlsafe_b64decode(NONCES.issue(NOW))
     moved = (int.from_bytes(raw[:8]) + 1).to_bytes(8) + raw[8:]

@@ -24,6 +24,7 @@ def why(verifier, raw, **wanted):
     return caught.value.reason
 
 
+@pytest.mark.rfc("9068 §4/3")
 @pytest.mark.rfc("7519 §7.2")
 def test_each_form_is_accepted_by_a_verifier_that_takes_all(issuer):
     verifier = issuer.sync_verifier(decrypter=Decrypter([KEY]), introspection=ASKING)
@@ -32,6 +33,7 @@ def test_each_form_is_accepted_by_a_verifier_that_takes_all(issuer):
         assert verifier.verify(raw).sub == "ada"
 
 
+@pytest.mark.rfc("9068 §4/3")
 def test_only_the_forms_named_are_accepted(issuer):
     tokens = {"jwt": issuer.token(), "jwe": issuer.encrypted_token(KEY.public()), "opaque": issuer.opaque_token()}
     for only in tokens:
@@ -87,7 +89,7 @@ def test_cut_offs_reach_what_is_remembered(issuer):
     assert why(verifier, raw) is R.REVOKED
 
 
-@pytest.mark.rfc("9449 §4.2")
+@pytest.mark.rfc("9449 §4.3/12")
 def test_a_proof_names_the_token_as_it_was_sent(issuer):
     key = FakeDpopKey(clock=issuer.clock)
     verifier = issuer.sync_verifier(decrypter=Decrypter([KEY]), dpop=Dpop())

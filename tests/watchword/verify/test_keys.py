@@ -35,6 +35,7 @@ def remote(issuer, clock, **options):
     return keys
 
 
+@pytest.mark.rfc("9068 §4/1")
 def test_keys_are_found_by_discovery_and_fetched(issuer, clock):
     keys = remote(issuer, clock)
     with pytest.raises(KeysUnavailable):

@@ -53,7 +53,7 @@ def why(verify, raw, **wanted):
     return caught.value.reason
 
 
-@pytest.mark.rfc("7662 §2.1")
+@pytest.mark.rfc("7662 §2.1/2")
 def test_an_opaque_token_is_asked_about_once_and_then_known_for_a_while(issuer, verifying):
     verify = verifying(settings={"cache_seconds": 30})
     raw = issuer.opaque_token("grace", scope="reports:read", roles=["user"], tenant="acme")
@@ -127,6 +127,7 @@ def test_an_inactive_token_is_asked_about_once_in_a_while(issuer, verifying):
     assert len(questions(issuer)) == 1
 
 
+@pytest.mark.rfc("7662 §4/5")
 def test_it_expires_while_it_is_remembered(issuer, verifying):
     verify = verifying(settings={"cache_seconds": 3600})
     raw = issuer.opaque_token()
@@ -273,7 +274,7 @@ def test_while_the_view_is_stale_an_answer_as_fresh_as_the_view_should_be_will_d
     assert why(verifier.verify, raw) is R.INACTIVE
 
 
-@pytest.mark.rfc("9701 §5")
+@pytest.mark.rfc("9701 §5/3")
 def test_signed_answers_are_read_and_nothing_else_where_they_are_asked_for(issuer, verifying):
     key = Key.generate("ES256")
     verify = verifying(ClientKey("rs1", key), {"signed": True})
@@ -297,7 +298,7 @@ def test_signed_answers_are_read_and_nothing_else_where_they_are_asked_for(issue
         verify(issuer.opaque_token())
 
 
-@pytest.mark.rfc("9701 §5")
+@pytest.mark.rfc("9701 §5/2")
 @pytest.mark.parametrize("change", [{"iss": "https://evil.test"}, {"aud": "rs2"}, {"typ": "at+jwt"}, {"key": 1}])
 def test_a_signed_answer_to_another_or_of_another_is_none(issuer, verifying, change):
     verify = verifying(ClientKey("rs1", Key.generate("ES256")), {"signed": True})

@@ -134,7 +134,7 @@ def test_a_full_memory_refuses_with_503_and_not_as_a_replay(issuer, key, make):
         verify(raw, possession=shown(key, raw))
 
 
-@pytest.mark.rfc("8705 §3")
+@pytest.mark.rfc("8705 §3/1")
 def test_the_certificate_of_the_connection_must_be_the_one_named(issuer, make):
     verify = make()
     raw = issuer.token(cnf={"x5t#S256": THUMBPRINT})
@@ -153,6 +153,7 @@ def test_of_two_bindings_both_must_hold(issuer, key, make):
     assert why(verify, raw, possession=Possession(certificate=THUMBPRINT)) is R.BOUND
 
 
+@pytest.mark.rfc("9449 §6/1")
 @pytest.mark.rfc("7800 §3.1")
 @pytest.mark.parametrize(
     ("cnf", "reason"),

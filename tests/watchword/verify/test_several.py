@@ -38,7 +38,7 @@ def why(verifier, raw):
     return caught.value.reason
 
 
-@pytest.mark.rfc("9068 §4")
+@pytest.mark.rfc("9068 §4/4")
 def test_each_token_is_verified_by_the_keys_and_policy_of_its_issuer(issuers):
     one, two = issuers
     verifier = both(issuers)

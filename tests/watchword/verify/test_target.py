@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from watchword.verify.target import MAX_TARGET_LENGTH, normalised_target
 
 
-@pytest.mark.rfc("9449 §4.3")
+@pytest.mark.rfc("9449 §4.3/9")
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -65,12 +65,14 @@ def test_prompt_create_begins_with_registration_until_it_is_done(decide):
     assert decide(signed_on(ago=5), ALL, prompt="create") == Issue()
 
 
+@pytest.mark.rfc("openid-core §3.1.2.1/4")
 def test_prompt_login_wants_a_login_after_the_request_began(decide):
     assert decide(signed_on(ago=10.1), ALL, prompt="login") == Login(again=True)
     assert decide(signed_on(ago=10), ALL, prompt="login") == Issue()
     assert decide(signed_on(ago=0), ALL, prompt="login") == Issue()
 
 
+@pytest.mark.rfc("openid-core §3.1.2.1/6")
 def test_max_age_counts_to_the_second_and_zero_is_satisfied_by_a_login_for_this_request(decide):
     assert decide(signed_on(ago=60), ALL, max_age="60") == Issue()
     assert decide(signed_on(ago=60.5), ALL, max_age="60") == Login(again=True)
@@ -89,6 +91,8 @@ def test_select_account_is_asked_once(decide):
     assert decide(prompt="select_account") == Login(again=False)
 
 
+@pytest.mark.rfc("openid-core §3.1.2.1/7")
+@pytest.mark.rfc("openid-core §3.1.2.2/2")
 def test_an_answer_about_somebody_else_is_never_given(decide):
     assert decide(signed_on(), ALL, subject="ada-at-app") == Issue()
     assert decide(signed_on(), ALL, subject="eve-at-app") == Login(again=False)
@@ -97,6 +101,7 @@ def test_an_answer_about_somebody_else_is_never_given(decide):
     assert refused.error is ErrorCode.LOGIN_REQUIRED
 
 
+@pytest.mark.rfc("openid-core §5.5.1.1")
 def test_an_essential_acr_that_no_login_reaches_fails_and_a_wish_does_not(decide):
     essential = '{"id_token": {"acr": {"essential": true, "values": ["urn:strong"]}}}'
     refused = decide(signed_on(acr="urn:weak"), ALL, claims=essential)
@@ -106,6 +111,8 @@ def test_an_essential_acr_that_no_login_reaches_fails_and_a_wish_does_not(decide
     assert decide(signed_on(acr="urn:weak"), ALL, acr_values="urn:strong") == Issue()
 
 
+@pytest.mark.rfc("openid-core §3.1.2.1/5")
+@pytest.mark.rfc("openid-core §3.1.2.4")
 def test_consent_is_asked_for_what_was_not_allowed_before(decide):
     whole = ("openid", "profile")
     assert decide(signed_on()) == Consent(scope=whole, new=whole)
@@ -124,6 +131,7 @@ def test_consent_covers_the_resource_too(decide):
     assert decide(signed_on(), allowed("openid", "profile", resource=api), resource=api) == Issue()
 
 
+@pytest.mark.rfc("openid-core §11")
 def test_offline_access_has_to_be_allowed_like_any_scope(decide):
     step = decide(signed_on(), ALL, scope="openid profile offline_access")
     assert step == Consent(scope=("openid", "profile", "offline_access"), new=("offline_access",))
@@ -152,6 +160,8 @@ PROGRESSES = (BEGAN, Progress(began=NOW - 10, selected="ada"), Progress(began=NO
 PROMPTS = ("", "login", "consent", "select_account", "create", "login consent", "login select_account consent")
 
 
+@pytest.mark.rfc("6749 §3.1/1")
+@pytest.mark.rfc("openid-core §3.1.2.4")
 def test_over_all_combinations_a_code_is_issued_only_to_somebody_signed_in_who_allowed_it(decide, make_client):
     seen = set()
     clients = (make_client(), make_client(settings={"first_party": True}))
@@ -183,6 +193,7 @@ def test_over_all_combinations_a_code_is_issued_only_to_somebody_signed_in_who_a
     assert seen == {Login, SelectAccount, Consent, Issue, Refuse}
 
 
+@pytest.mark.rfc("openid-core §3.1.2.6")
 @pytest.mark.parametrize(
     ("person", "authorization", "values", "code"),
     [

@@ -27,6 +27,8 @@ def refusal(act, *arguments, **members) -> OAuthError:
     return caught.value
 
 
+@pytest.mark.rfc("openid-core §15.1/2")
+@pytest.mark.rfc("openid-core §5.5")
 def test_a_good_request_is_read_whole(ask):
     request = ask(
         nonce="n-0S6_WzA2Mj",
@@ -70,7 +72,10 @@ def test_no_token_is_given_out_in_a_response_and_what_was_asked_for_is_named(ask
     assert kind is None or kind in error.description
 
 
-@pytest.mark.rfc("7636 §4.3")
+@pytest.mark.rfc("7636 §4.4.1/1")
+@pytest.mark.rfc("7636 §4.4.1/2")
+@pytest.mark.rfc("8252 §6")
+@pytest.mark.rfc("9700 §2.1.1/1")
 @pytest.mark.parametrize(
     "values",
     [
@@ -89,6 +94,7 @@ def test_pkce_downgrade_every_request_without_a_sound_s256_challenge_is_refused(
     assert refusal(ask, **values).code is ErrorCode.INVALID_REQUEST
 
 
+@pytest.mark.rfc("9700 §2.1.1/1")
 def test_a_confidential_openid_client_may_be_exempted_from_pkce_and_then_owes_a_nonce(ask, make_client):
     exempt = make_client(settings={"pkce_exempt": True})
     without = {"code_challenge": None, "code_challenge_method": None}
@@ -100,6 +106,9 @@ def test_a_confidential_openid_client_may_be_exempted_from_pkce_and_then_owes_a_
     assert "PKCE" in refusal(ask, public, nonce="n", **without).description
 
 
+@pytest.mark.rfc("6749 §3.1.2.4")
+@pytest.mark.rfc("9700 §2.1/1")
+@pytest.mark.rfc("openid-core §3.1.2.1/2")
 @pytest.mark.rfc("9700 §4.1.3")
 @pytest.mark.parametrize(
     "uri",
@@ -145,6 +154,7 @@ def test_redirect_uri_tricks_never_pass_for_the_registered_one(sent, make_client
     assert "redirect_uri" in error.description
 
 
+@pytest.mark.rfc("8252 §8.4/2")
 @pytest.mark.rfc("8252 §7.3")
 def test_a_native_app_may_listen_on_any_loopback_port_and_nothing_else_may_differ(sent, make_client):
     native = make_client(
@@ -171,6 +181,8 @@ def test_a_native_app_may_listen_on_any_loopback_port_and_nothing_else_may_diffe
     assert refusal(destination, sent(redirect_uri="http://127.0.0.1:51004/cb"), web)
 
 
+@pytest.mark.rfc("6749 §3.1.2.3")
+@pytest.mark.rfc("openid-core §3.1.2.1/2")
 def test_a_request_without_redirect_uri_goes_to_the_only_one_and_openid_needs_it_said(ask, make_client, sent):
     assert ask(redirect_uri=None, scope="posts:read").redirect_uri_sent is False
     assert "redirect_uri" in refusal(ask, redirect_uri=None).description
@@ -192,6 +204,10 @@ def test_a_state_that_is_none_is_refused_and_not_sent_back(ask, sent, make_clien
     assert destination(sent(state=state), make_client()).state is None
 
 
+@pytest.mark.rfc("8707 §2/1")
+@pytest.mark.rfc("9101 §10.4")
+@pytest.mark.rfc("openid-core §3.1.2.1/3")
+@pytest.mark.rfc("openid-core §3.1.2.2/1")
 @pytest.mark.parametrize(
     ("values", "code"),
     [
@@ -236,6 +252,7 @@ def test_scopes_nobody_knows_are_left_out_and_those_of_others_are_refused(ask):
     assert ask(scope="openid unheard-of email").scope == ("openid", "email")
 
 
+@pytest.mark.rfc("9101 §10.5")
 def test_a_client_that_has_to_push_or_sign_may_not_do_without(ask, make_client):
     pushes = make_client(require_pushed_authorization_requests=True)
     assert "9126" in refusal(ask, pushes).description
@@ -254,6 +271,7 @@ def test_the_defaults_of_the_client_stand_in(ask, make_client):
     assert (ask(client, max_age="5").max_age, ask(client, acr_values="urn:b").acr_values) == (5, ("urn:b",))
 
 
+@pytest.mark.rfc("openid-core §3.1.2.2/2")
 def test_the_hint_and_the_claims_may_not_speak_of_different_people(ask):
     wanted = '{"id_token": {"sub": {"value": "ada"}}}'
     assert ask(claims=wanted).subject == "ada"
@@ -261,7 +279,7 @@ def test_the_hint_and_the_claims_may_not_speak_of_different_people(ask):
     assert "different people" in refusal(ask, claims=wanted, hinted="eve").description
 
 
-@pytest.mark.rfc("6749 §3.1")
+@pytest.mark.rfc("6749 §3.1/4")
 @pytest.mark.parametrize(
     "raw",
     [
