@@ -227,12 +227,19 @@ async def test_keys_by_address_are_fetched_once_and_again_for_an_unfamiliar_kid(
     assert world.web.asked == [uri]
     newer = Key.generate("ES256", "k2")
     world.web.documents[uri] = json.dumps({"keys": [newer.public_jwk()]}).encode()
-    fresh = PresentedCredentials(**world.assertion("app", signer=Signer(newer), jti="c"))
-    with pytest.raises(OAuthError):
-        await authenticator.authenticate(fresh)
+    await authenticator.authenticate(PresentedCredentials(**world.assertion("app", signer=Signer(newer), jti="c")))
+    assert world.web.asked == [uri, uri], "keys changed just after they were looked at"
+    newest = Key.generate("ES256", "k3")
+    world.web.documents[uri] = json.dumps({"keys": [newest.public_jwk()]}).encode()
+    for jti in ("d", "e", "f"):
+        with pytest.raises(OAuthError):
+            await authenticator.authenticate(
+                PresentedCredentials(**world.assertion("app", signer=Signer(newest), jti=jti))
+            )
+    assert world.web.asked == [uri, uri], "a stranger who makes up kids has no third fetch made"
     world.clock.advance(31)
-    await authenticator.authenticate(PresentedCredentials(**world.assertion("app", signer=Signer(newer), jti="d")))
-    assert world.web.asked == [uri, uri]
+    await authenticator.authenticate(PresentedCredentials(**world.assertion("app", signer=Signer(newest), jti="g")))
+    assert world.web.asked == [uri, uri, uri]
 
 
 async def test_an_address_that_does_not_answer_is_not_asked_for_every_request(world):

@@ -22,7 +22,7 @@ from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefuse
 _MAX_AGE: Final = 600.0
 """Seconds for which fetched keys are used without asking again."""
 _COOL_DOWN: Final = 30.0
-"""Seconds between two fetches of one address, whatever strangers send."""
+"""Seconds within which one address is fetched twice at most, whatever strangers send."""
 _MOST: Final = 1024
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ class Fetching(Protocol):
 class _Held:
     keys: KeySet
     fetched_at: float
+    early: bool = False
+    """Whether that was the second fetch within the cool-down."""
 
 
 class ClientKeys:
@@ -77,12 +79,16 @@ class ClientKeys:
             if held is not None:
                 age = now - held.fetched_at
                 unfamiliar = kid is not None and not held.keys.knows(kid)
-                if age < _COOL_DOWN or (age < _MAX_AGE and not unfamiliar and len(held.keys)):
+                # Once at once: a client may change its keys just after it was looked at.
+                if age < _COOL_DOWN and (held.early or not unfamiliar or not len(held.keys)):
+                    return held.keys
+                if age < _MAX_AGE and not unfamiliar and len(held.keys):
                     return held.keys
             keys = await self._fetch(uri)
             if keys is None:
                 keys = held.keys if held is not None else _NONE
-            self._held[uri] = _Held(keys, now)
+            early = held is not None and now - held.fetched_at < _COOL_DOWN
+            self._held[uri] = _Held(keys, now, early)
             if len(self._held) > _MOST:
                 forgotten, _ = self._held.popitem(last=False)
                 self._fetching.pop(forgotten, None)
