@@ -18,6 +18,7 @@ from watchword_server.endpoints.global_revocation import GlobalRevocation
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.logout.endpoint import Logout
 from watchword_server.endpoints.session.authorizations import OwnAuthorizations
+from watchword_server.endpoints.session.keys import OwnKeys
 from watchword_server.endpoints.session.routes import session_routes
 from watchword_server.endpoints.signed_urls import SignedUrlEndpoint
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
@@ -39,12 +40,15 @@ def served() -> set[str]:
 
     routes: list[Route] = [
         *session_routes(UNUSED, idle=1),
-        *authorize_routes(cast("Any", SimpleNamespace(issuer="", pages=UNUSED))),
+        *authorize_routes(
+            cast("Any", SimpleNamespace(issuer="", pages=UNUSED, clock=UNUSED, sign=UNUSED, algorithms=()))
+        ),
         *PushedRequests(UNUSED, UNUSED, UNUSED, UNUSED).routes(),
         *Logout(cast("Any", SimpleNamespace(pages=UNUSED))).routes(),
         *OwnAuthorizations(
             UNUSED, cast("Any", SimpleNamespace(state=UNUSED, sign_ons=UNUSED, clients=UNUSED))
         ).routes(),
+        *OwnKeys(UNUSED, UNUSED, login_within=0).routes(),
         *page_files({}),
         *Discovery("https://issuer.example", UNUSED, jwks_max_age=1).routes(),
         *Feed(
