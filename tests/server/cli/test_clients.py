@@ -44,6 +44,19 @@ def test_a_client_with_keys_has_no_secret(stocked: Run, tmp_path: Path) -> None:
     assert "without a secret" in refused.err
 
 
+def test_the_profile_of_fapi_2_is_one_word_and_holds_what_it_asks(stocked: Run, tmp_path: Path) -> None:
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps({"keys": [Key.generate("ES256").public_jwk()]}))
+    common = ("clients", "add", "--fapi2", "--redirect-uri", "https://bank.example.test/callback", "--json")
+    made = stocked(*common, "--id", "bank", "--auth", "private_key_jwt", "--jwks", str(jwks))
+    assert made.code == 0, made.err
+    assert made.json["client"]["settings"] == {"profile": "fapi2"}
+    assert made.json["client"]["metadata"]["id_token_signed_response_alg"] == "ES256"
+    weak = stocked(*common, "--id", "weak")
+    assert weak.code == 1
+    assert "token_endpoint_auth_method" in weak.err
+
+
 def test_metadata_comes_from_standard_input_too(stocked: Run) -> None:
     given = {
         "redirect_uris": ["com.example.app:/cb"],

@@ -63,6 +63,7 @@ def add(
     ] = None,
     role: Annotated[list[str] | None, typer.Option(metavar="ROLE", help="A role of its own tokens.")] = None,
     opaque: Annotated[bool, typer.Option("--opaque", help="Give it opaque access tokens.")] = False,
+    fapi2: Annotated[bool, typer.Option("--fapi2", help="Hold the FAPI 2.0 Security Profile for it.")] = False,
     metadata: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="More of it as JSON, by the names of RFC 7591; - reads standard input."),
@@ -91,7 +92,11 @@ def add(
         "audiences": audience,
         "roles": role or [],
         "access_token_format": "opaque" if opaque else None,
+        "profile": "fapi2" if fapi2 else "default",
     }
+    if fapi2:
+        # The default of OpenID Connect is RS256, which the profile forbids.
+        given.setdefault("id_token_signed_response_alg", "ES256")
 
     async def work(services: Services) -> MadeClient | None:
         import msgspec  # noqa: PLC0415 - only commands that need it pay for it
