@@ -187,3 +187,21 @@ async def test_of_answers_to_one_pushed_request_at_once_exactly_one_is_a_code(oa
     query = {"client_id": "own", "request_uri": (await push(oauth, own)).json()["request_uri"]}
     answers = await asyncio.gather(*(oauth.http.get("/authorize", params=query) for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [303, 400, 400, 400, 400, 400]
+
+
+async def test_nobody_fills_the_store_by_pushing_in_the_name_of_a_public_client(open_server):
+    async with open_server(WATCHWORD_THROTTLE__DEVICE_REQUESTS="1") as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        app = await oauth.client("app", token_endpoint_auth_method="none")
+        huge = await push(oauth, app, claims=json.dumps({"userinfo": {"x" * 3_000: None}}), unknown="x" * 20_000)
+        assert (huge.status_code, huge.json()["error"]) == (400, "invalid_request")
+        answers = await asyncio.gather(*(push(oauth, app) for _ in range(14)))
+        assert sorted(answer.status_code for answer in answers) == [201] * 10 + [503] * 4
+        backend = await oauth.client("backend")
+        assert (await push(oauth, backend)).status_code == 201, "whoever authenticates is known"
+        async with server.browser(address="192.0.2.9") as elsewhere:
+            oauth.http = elsewhere
+            assert (await push(oauth, app)).status_code == 201
+        server.clock.advance(901)
+        oauth.http = http
+        assert (await push(oauth, app)).status_code == 201

@@ -19,6 +19,8 @@ from watchword_server.store.port import Throttle
 from watchword_server.web.client_address import throttle_network
 
 _EVERYWHERE: Final = "device:all"
+_PUSHES: Final = 10
+"""Requests that may be pushed for each code that may be asked for: every login of a page makes one."""
 
 
 class DeviceThrottle:
@@ -55,7 +57,13 @@ class DeviceThrottle:
         """Count a code asked for from that address. False when it were one too many: of many at once no more than allowed
         go on.
         """
-        key, limit = self._key("asking", address), self._settings.device_requests
+        return await self._admits(self._key("asking", address), self._settings.device_requests)
+
+    async def admits_push(self, address: str | None) -> bool:
+        """As `admits`, for authorization requests that public clients push (RFC 9126)."""
+        return await self._admits(self._key("push", address), _PUSHES * self._settings.device_requests)
+
+    async def _admits(self, key: str, limit: int) -> bool:
         found = next(iter(await self._store.failures((key,))), None)
         if found is not None and found.count >= limit and found.window_ends_at > self._clock.now():
             return False

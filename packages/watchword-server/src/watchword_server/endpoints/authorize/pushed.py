@@ -17,7 +17,7 @@ from watchword.oauth.names import ErrorCode, GrantType
 
 from watchword_server.clients.client_request import ClientRequests
 from watchword_server.endpoints.authorize.checking import Checker, digest_of
-from watchword_server.endpoints.authorize.parameters import PUSHED, Parameters, destination
+from watchword_server.endpoints.authorize.parameters import PUSHED, Parameters, bounded, destination
 from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.tokens.proofs import Proofs, check_proof_algorithm
 from watchword_server.web.errors import oauth_endpoint
@@ -25,6 +25,8 @@ from watchword_server.web.errors import oauth_endpoint
 PATH: Final = "/par"
 LIFETIME: Final = 540
 """Seconds within which the person must have decided; under 600, as FAPI 2.0 §5.3.2.2 wants."""
+MAX_OF_PUBLIC: Final = 16_384
+"""Bytes of what a public client may push."""
 _CREDENTIALS: Final = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
 
@@ -82,6 +84,13 @@ class PushedRequests:
         if signed is not None:
             # Last: whoever is asked for a DPoP nonce comes again with the same object.
             await self._checker.use_once(client, signed)
+        if not client.is_confidential:
+            # Anybody can push in the name of a public client: nobody fills the store so.
+            bounded(parameters, max_bytes=MAX_OF_PUBLIC)
+            if not await self._services.devices.admits_push(request.client.host if request.client else None):
+                raise OAuthError(
+                    ErrorCode.TEMPORARILY_UNAVAILABLE, "too many requests were pushed from here; try later"
+                )
         name = PUSHED + self._secret("wp")
         now = self._services.clock.now()
         await self._services.state.push_request(
