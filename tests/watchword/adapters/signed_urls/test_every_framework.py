@@ -199,6 +199,15 @@ ROUNDABOUT = [
     "/%6dedia/a",
     "/media/",
     "/\x00/media/a",
+    "/media./a",
+    "/media. ./a",
+    "/media /a",
+    "/media::$INDEX_ALLOCATION/a",
+    "/MEDIA~1/a",
+    "/\uff4dedia/a",
+    "/med\u0131\u0307a\u200b/a",
+    "/\uff0fmedia/a",
+    "/x/\uff0e\uff0e/media/a",
     "",
 ]
 
@@ -225,14 +234,31 @@ async def test_no_other_way_to_write_a_guarded_path_leads_past_the_gate(urls, tm
     )
 
     def told(environ, start_response):
-        return behind({**environ, "PATH_INFO": path, "RAW_URI": path}, start_response)
+        spelled = path.encode().decode("latin-1")
+        return behind({**environ, "PATH_INFO": spelled, "RAW_URI": spelled}, start_response)
 
     assert (await STAGES.WsgiCaller(told)("GET", "/media/a")).status == 403
     assert asked == []
 
 
+@pytest.mark.parametrize("path", ["/m\u00e9dias/a", "/me\u0301dias/a", "/M\u00c9DIA\u017f/a", "/m\uff45\u0301dias/a"])
+def test_letters_that_file_systems_take_for_one_another_lead_past_no_gate(path):
+    assert not lies_elsewhere(path, "/m\u00e9dias/")
+    assert lies_elsewhere("/medias/a", "/m\u00e9dias/")
+
+
 async def test_what_lies_elsewhere_passes_unasked(urls):
-    for path in ("/", "/index.html", "/other/", "/medi", "/x/media/a", "/.well-known/x", "/caf\u00e9/\u00c9t\u00e9"):
+    for path in (
+        "/",
+        "/index.html",
+        "/other/",
+        "/medi",
+        "/x/media/a",
+        "/.well-known/x",
+        "/~ada/x",
+        "/urn:x/y",
+        "/caf\u00e9/\u00c9t\u00e9",
+    ):
         assert lies_elsewhere(path, "/media/"), path
     from watchword.adapters.signed_urls.wsgi import SignedUrlMiddleware
 

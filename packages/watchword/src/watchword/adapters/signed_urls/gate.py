@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
@@ -23,6 +24,8 @@ _HEADERS: Final = {"Cache-Control": "no-store"}
 # What no client encodes and no server decodes into something else: a decoded path of these is the path as it was sent,
 # or stands for it in every respect.
 _PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]*)+")
+# A segment that is left out, or by which Windows finds a folder of another name: "media. ", "media::$…", "MEDIA~1".
+_OTHER_NAME: Final = re.compile(r"^$|[. ]$|:\$|~[0-9]")
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -60,13 +63,21 @@ def sent_target(raw: str | None, path: str, query: str) -> str:
 def lies_elsewhere(path: str, under: str) -> bool:
     """Whether a decoded path is certainly not of those that are guarded, however whoever serves it may read it.
 
-    What an application might normalise into a guarded path (``//media``, ``/x/../media``, ``/MEDIA``) is not elsewhere.
+    What an application or file system might normalise into a guarded path (``//media``, ``/x/../media``, ``/MEDIA``,
+    ``/media./``) is not elsewhere.
     """
-    if not path.startswith("/") or path.lower().startswith(under.lower()) or not path.isprintable():
+    if not path.startswith("/") or not path.isprintable() or set(path) & set("\\%;\ufffd"):
         return False
-    *above, last = path[1:].split("/")
-    dotted = any(segment in {"", ".", ".."} for segment in above) or last in {".", ".."}
-    return not dotted and not set(path) & set("\\%;\ufffd")
+    # As file systems that mind neither case nor spelling compare names: the long s is an s to them.
+    read = _folded(path)
+    if read.startswith(_folded(under)) or set(read) & set("\\%;"):
+        return False
+    *above, last = read[1:].split("/")
+    return last not in {".", ".."} and not any(map(_OTHER_NAME.search, above))
+
+
+def _folded(path: str) -> str:
+    return path.lower() if path.isascii() else unicodedata.normalize("NFKC", path).casefold()
 
 
 def admit(urls: SignedUrls, request: UrlRequest) -> SignedUrl:
