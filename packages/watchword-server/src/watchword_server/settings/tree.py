@@ -172,7 +172,8 @@ class Throttle(Section):
     )
     device_requests: int = _of(
         200,
-        "Codes that devices of public clients may ask for from one client address (IPv6: /64) within the window.",
+        "Codes that devices of public clients may ask for from one client address (IPv6: /64) within the window; ten times "
+        "as many authorization requests may be pushed.",
         "requests",
         ge=1,
     )
