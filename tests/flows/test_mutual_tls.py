@@ -128,6 +128,14 @@ async def test_a_bound_token_is_nothing_without_its_certificate(oauth, billing, 
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
 
 
+async def test_introspection_names_the_certificate_a_token_is_bound_to(oauth, billing):
+    client = await machine(oauth, **BOUND)
+    token = (await asked(oauth, client, **shown(billing))).json()["access_token"]
+    answer = await oauth.post("/introspect", client, token=token, headers=shown(billing))
+    assert answer.json()["active"] is True
+    assert answer.json()["cnf"] == {"x5t#S256": thumbprint(billing)}
+
+
 @pytest.mark.rfc("8705 §4")
 async def test_a_public_client_binds_its_refresh_tokens_to_the_certificate_too(oauth, billing, stranger):
     app = await oauth.client(token_endpoint_auth_method="none", **BOUND)

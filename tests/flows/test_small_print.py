@@ -36,7 +36,16 @@ async def test_an_answer_with_tokens_may_not_be_stored(oauth):
     answer = await oauth.exchange(app, await oauth.code(app, await oauth.account()))
     assert answer.json().keys() >= {"access_token", "token_type", "refresh_token", "id_token"}
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["pragma"] == "no-cache"
     assert answer.headers["content-type"].startswith("application/json")
+
+
+async def test_what_is_unknown_or_empty_is_no_fault_at_the_token_endpoint_either(oauth):
+    robot = await oauth.machine()
+    answer = await oauth.token(
+        robot, "client_credentials", unheard_of="x", scope="", client_secret="", refresh_token=""
+    )
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.rfc("6749 §3.1/3")
