@@ -38,7 +38,10 @@ def is_page(answer, error: str | None = None) -> bool:
     return error is None or f"<code>{error}</code>" in answer.text
 
 
-@pytest.mark.rfc("9700 §4.11.2")
+@pytest.mark.rfc("6749 §3.1.2.4")
+@pytest.mark.rfc("6749 §4.1.2.1/1")
+@pytest.mark.rfc("9700 §2.1/2")
+@pytest.mark.rfc("9700 §4.11.2/1")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -64,7 +67,7 @@ async def test_open_redirector_an_error_never_leaves_for_an_address_that_is_not_
     assert "evil.example" not in answer.text
 
 
-@pytest.mark.rfc("6749 §3.1")
+@pytest.mark.rfc("6749 §3.1/4")
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "scope", "response_type", "prompt"])
 async def test_duplicate_parameters_are_refused_on_a_page_by_get_and_by_post(oauth, name):
     await oauth.client()
@@ -75,7 +78,9 @@ async def test_duplicate_parameters_are_refused_on_a_page_by_get_and_by_post(oau
     assert is_page(await oauth.http.post("/authorize", content=query, headers=form), "invalid_request")
 
 
-@pytest.mark.rfc("9207 §2.4")
+@pytest.mark.rfc("9207 §2/1")
+@pytest.mark.rfc("9207 §2/2")
+@pytest.mark.rfc("9700 §4.4.2")
 async def test_mix_up_every_answer_says_which_server_gave_it(oauth, ada):
     await oauth.client()
     for changes in (
@@ -90,6 +95,7 @@ async def test_mix_up_every_answer_says_which_server_gave_it(oauth, ada):
         assert "code" not in ada.told
 
 
+@pytest.mark.rfc("openid-core §3.1.2.3/2")
 @pytest.mark.rfc("9700 §4.16")
 async def test_clickjacking_no_page_lets_itself_be_framed_and_none_runs_an_inline_script(oauth, ada):
     await oauth.client()
@@ -128,6 +134,7 @@ async def test_form_action_names_the_scheme_of_the_way_back_so_that_chromium_let
     assert "form-action 'self' https: com.example.app:;" in ada.answer.headers["content-security-policy"]
 
 
+@pytest.mark.rfc("6749 §10.12/1")
 @pytest.mark.parametrize("headers", [CROSS_SITE, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}])
 @pytest.mark.parametrize("path", ["login", "register", "consent", "select", "cancel"])
 async def test_csrf_a_post_of_another_site_does_nothing_even_with_a_good_ticket(oauth, ada, path, headers):
@@ -140,6 +147,7 @@ async def test_csrf_a_post_of_another_site_does_nothing_even_with_a_good_ticket(
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.rfc("6749 §10.12/1")
 @pytest.mark.parametrize("path", ["login", "register", "consent", "select", "cancel"])
 async def test_csrf_a_post_without_a_ticket_of_this_browser_does_nothing(oauth, ada, path):
     await oauth.client()
@@ -157,6 +165,7 @@ async def test_csrf_a_post_without_a_ticket_of_this_browser_does_nothing(oauth, 
         assert "watchword-sso" not in answer.headers.get("set-cookie", "")
 
 
+@pytest.mark.rfc("openid-core §3.1.2.3/2")
 async def test_login_csrf_a_ticket_of_the_attackers_browser_signs_no_victim_in(oauth, ada):
     await oauth.client()
     await oauth.account("eve@example.test")
@@ -214,6 +223,7 @@ async def test_two_different_sign_on_cookies_are_neither_believed(oauth, ada):
     assert is_page(await oauth.http.get("/authorize", params=asking("own"), headers=headers), "ambiguous_cookie")
 
 
+@pytest.mark.rfc("6749 §10.12/2")
 async def test_consent_bypass_by_a_changed_page_gets_a_page_and_no_code(oauth, ada):
     await oauth.client(scope="openid profile read write")
     await oauth.account("eve@example.test")
@@ -261,6 +271,7 @@ async def test_consent_to_a_scope_here_and_a_resource_there_shows_all_that_both_
     assert "code" in ada.told
 
 
+@pytest.mark.rfc("6749 §10.12/2")
 async def test_a_get_of_the_consent_page_allows_nothing(oauth, ada):
     await oauth.client()
     await (await ada.goes_to("/authorize", **asking())).logs_in()
@@ -271,6 +282,7 @@ async def test_a_get_of_the_consent_page_allows_nothing(oauth, ada):
     assert ada.sees("allow")
 
 
+@pytest.mark.rfc("6749 §4.1.3/2")
 @pytest.mark.rfc("9700 §4.5.3")
 async def test_a_code_is_good_once_and_for_its_client_alone(oauth, ada):
     own = await oauth.client("own", settings=FIRST_PARTY)
@@ -284,6 +296,7 @@ async def test_a_code_is_good_once_and_for_its_client_alone(oauth, ada):
     assert (await oauth.http.get("/userinfo", headers=bearer)).status_code == 401, "and what it gave is cut off"
 
 
+@pytest.mark.rfc("6749 §4.1.2/1")
 async def test_a_code_is_over_after_a_minute(oauth, ada):
     own = await oauth.client("own", settings=FIRST_PARTY)
     await (await ada.goes_to("/authorize", **asking("own"))).logs_in()
@@ -303,6 +316,7 @@ async def test_huge_requests_are_refused_and_never_an_error_of_the_server(oauth,
     assert is_page(await oauth.http.get(f"/authorize?{many}"), "invalid_request")
 
 
+@pytest.mark.rfc("6749 §10.14")
 async def test_xss_nothing_a_client_or_stranger_wrote_becomes_markup(oauth, ada):
     await oauth.client(client_name=SCRIPT[:100], policy_uri="https://app.example.test/<b>", scope="openid")
     for changes in ({"login_hint": SCRIPT}, {"state": SCRIPT}, {"ui_locales": SCRIPT}, {"acr_values": "<b>"}):
@@ -330,6 +344,7 @@ async def test_a_name_as_long_as_a_page_is_shown_short(oauth, ada):
     assert "A" * 90 not in ada.answer.text
 
 
+@pytest.mark.rfc("6749 §10.14")
 async def test_header_injection_a_line_break_in_state_breaks_no_header(oauth, ada):
     await oauth.client("own", settings=FIRST_PARTY)
     await ada.goes_to("/authorize", **asking("own", state="a\r\nSet-Cookie: x=y", prompt="none"))

@@ -234,6 +234,7 @@ async def test_attack_refresh_token_reuse_by_a_public_client_ends_the_family(oau
     assert (await oauth.userinfo(body["access_token"])).status_code == 401
 
 
+@pytest.mark.rfc("6749 §2.3.1/3")
 @pytest.mark.rfc("7662 §2.1/2")
 @pytest.mark.rfc("9700 §4.3.1")
 async def test_attack_secret_in_url_and_anything_else_in_the_query_is_refused(oauth):

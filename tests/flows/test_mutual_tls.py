@@ -128,6 +128,7 @@ async def test_a_bound_token_is_nothing_without_its_certificate(oauth, billing, 
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
 
 
+@pytest.mark.rfc("8705 §3.2")
 async def test_introspection_names_the_certificate_a_token_is_bound_to(oauth, billing):
     client = await machine(oauth, **BOUND)
     token = (await asked(oauth, client, **shown(billing))).json()["access_token"]

@@ -72,7 +72,7 @@ async def test_a_registered_client_gets_tokens_at_once_and_can_look_after_itself
     assert again.json()["error"] == "invalid_client"
 
 
-@pytest.mark.rfc("7592 §2")
+@pytest.mark.rfc("7592 §2/1")
 @pytest.mark.rfc("7592 §2.1/2")
 @pytest.mark.rfc("7592 §3")
 async def test_another_clients_registration_is_nobodys_business(open_oauth):

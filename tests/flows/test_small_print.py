@@ -40,6 +40,7 @@ async def test_an_answer_with_tokens_may_not_be_stored(oauth):
     assert answer.headers["content-type"].startswith("application/json")
 
 
+@pytest.mark.rfc("6749 §3.2/3")
 async def test_what_is_unknown_or_empty_is_no_fault_at_the_token_endpoint_either(oauth):
     robot = await oauth.machine()
     answer = await oauth.token(

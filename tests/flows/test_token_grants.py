@@ -218,6 +218,7 @@ async def test_codes_of_two_tabs_exchanged_at_once_are_good_both_and_share_a_ses
     assert len(await oauth.store.client_sessions(sign_on=sign_on)) == 1
 
 
+@pytest.mark.rfc("9449 §11.3")
 async def test_where_nonces_are_asked_for_a_client_is_told_one_and_comes_again(open_server):
     async with open_server(WATCHWORD_OAUTH__DPOP_NONCE="true") as server, server.browser() as http:
         oauth = OAuth(server, http)

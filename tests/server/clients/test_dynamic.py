@@ -256,7 +256,7 @@ async def test_a_client_that_its_sector_does_not_know_is_refused(setting: Settin
     assert setting.records.rows == {}
 
 
-@pytest.mark.rfc("7592 §2")
+@pytest.mark.rfc("7592 §2/1")
 @pytest.mark.rfc("7592 §2.1/2")
 async def test_a_client_reads_its_registration_with_its_own_token_alone(setting: Setting) -> None:
     made, other = await setting.register(), await setting.register()

@@ -200,6 +200,7 @@ def test_production_has_safe_defaults(home):
     assert settings.secure_cookies
 
 
+@pytest.mark.rfc("7592 §2/2")
 @pytest.mark.rfc("6750 §5.2/2")
 @pytest.mark.rfc("7009 §2/2")
 @pytest.mark.rfc("7591 §3/1")

@@ -33,6 +33,7 @@ async def test_a_client_is_kept_as_it_was_given(store, sample, store_clock):
         assert await store.client(unknown) is None
 
 
+@pytest.mark.rfc("7591 §3.2.1/4")
 async def test_a_client_id_is_given_once(store, sample):
     made = await asyncio.gather(*(store.create_client(sample.client(), sample.event("race.won")) for _ in range(16)))
     assert sum(one is not None for one in made) == 1

@@ -110,6 +110,7 @@ async def test_every_bad_token_is_told_what_is_wrong_and_nothing_else(api, issue
             assert (answer.status, answer.challenge) == (401, invalid(said)), raw[:40]
 
 
+@pytest.mark.rfc("6749 §7")
 @pytest.mark.rfc("6750 §3.1/1")
 async def test_a_token_that_does_not_suffice_is_told_what_would(api, issuer):
     wanting = 'Bearer error="insufficient_scope", error_description="the access token lacks a '

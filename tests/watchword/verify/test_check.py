@@ -86,6 +86,7 @@ def test_its_representation_shows_no_claims_beyond_who_and_when():
     assert "reports" not in repr(check(token()))
 
 
+@pytest.mark.rfc("6749 §7")
 @pytest.mark.rfc("9068 §4/8")
 @pytest.mark.rfc("7519 §4.1.4")
 @pytest.mark.parametrize(

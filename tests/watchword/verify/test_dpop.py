@@ -116,6 +116,7 @@ def test_query_and_fragment_are_ignored_and_spelling_does_not_matter(htu):
     assert check(proof(htu=htu), url=URL + "?page=2").htu == URL
 
 
+@pytest.mark.rfc("9449 §11.5")
 @pytest.mark.rfc("9449 §4.3/4")
 @pytest.mark.parametrize("typ", [None, "JWT", "at+jwt", "dpop", "application/jwt"])
 def test_another_type_is_no_proof(typ):
@@ -202,6 +203,7 @@ def test_the_proof_names_the_token_it_comes_with():
     assert refused(proof(ath="\u00e9"), access_token=TOKEN) == "invalid_dpop_proof"
 
 
+@pytest.mark.rfc("9449 §11.3")
 @pytest.mark.rfc("9449 §4.3/10")
 @pytest.mark.rfc("9449 §8/3")
 def test_a_nonce_is_asked_for_by_name_and_only_of_proofs_that_are_right():

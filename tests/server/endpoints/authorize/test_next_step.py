@@ -160,6 +160,7 @@ PROGRESSES = (BEGAN, Progress(began=NOW - 10, selected="ada"), Progress(began=NO
 PROMPTS = ("", "login", "consent", "select_account", "create", "login consent", "login select_account consent")
 
 
+@pytest.mark.rfc("6749 §10.12/2")
 @pytest.mark.rfc("6749 §3.1/1")
 @pytest.mark.rfc("openid-core §3.1.2.4")
 def test_over_all_combinations_a_code_is_issued_only_to_somebody_signed_in_who_allowed_it(decide, make_client):
