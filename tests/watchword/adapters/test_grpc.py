@@ -323,3 +323,10 @@ def test_threads_ask_for_a_sync_verifier_and_names_for_a_list(issuer):
     with pytest.raises(TypeError, match="one string"):
         BearerInterceptor(issuer.sync_verifier(), open_to_all="/notes.Notes/")
     assert json.dumps(issuer.token()) not in repr(vars(BearerInterceptor(issuer.sync_verifier())))
+
+
+@pytest.mark.parametrize("name", ["/notes.Notes/reports", "/notes.Notes/"])
+def test_a_method_is_not_opened_by_a_second_list_that_names_it(issuer, name):
+    for more in ({"methods": {name: {"scopes": ["notes"]}}}, {"optional": [name]}):
+        with pytest.raises(ValueError, match="open to all"):
+            AsyncBearerInterceptor(issuer.verifier(), open_to_all=[name], **more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sqlite3
 import subprocess
 import sys
@@ -137,3 +138,20 @@ def test_threads_have_connections_of_their_own(tmp_path):
 def test_a_file_that_cannot_be_written_is_no_yes(tmp_path):
     with pytest.raises(sqlite3.Error):
         SqliteSingleUse(tmp_path / "absent" / "spent.db")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_worker_does_not_use_its_parents_connection(tmp_path, clock):
+    counter = SqliteSingleUse(tmp_path / "spent.db", clock=clock)
+    assert counter.spend("a", clock.now() + 60)
+    parents = counter._connection()
+    child = os.fork()
+    if not child:
+        try:
+            found = [counter.spend("a", clock.now() + 60), counter.spend("b", clock.now() + 60)]
+            os._exit(0 if found == [False, True] and counter._connection() is not parents else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert counter._connection() is parents
+    assert not counter.spend("b", clock.now() + 60)

@@ -42,6 +42,8 @@ class _Rules:
         named = {*methods, *open_to_all, *optional}
         if wrong := sorted(name for name in named if not name.startswith("/") or "/" not in name[1:]):
             raise ValueError(f"methods are named /package.Service/Method, or /package.Service/ for all of it: {wrong}")
+        if twice := sorted({*open_to_all} & {*methods, *optional}):
+            raise ValueError(f"methods open to all cannot ask for something as well: {twice}")
         self._named: dict[str, Requirement | None] = {name: Requirement(**asked) for name, asked in methods.items()}
         self._named |= {name: Requirement(**methods.get(name, {}), optional=True) for name in optional}
         self._named |= dict.fromkeys(open_to_all)

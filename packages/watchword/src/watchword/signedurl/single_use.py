@@ -7,6 +7,7 @@ connection to PostgreSQL or Valkey is the application's.
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import threading
 from collections.abc import Awaitable
@@ -77,6 +78,8 @@ class SqliteSingleUse:
         self._clock = clock
         self._local = threading.local()
         self._uses = 0
+        self._pid = os.getpid()
+        self._parents: list[threading.local] = []
         connection = self._connection()
         connection.execute("PRAGMA journal_mode = WAL")
         for statement in _SCHEMA:
@@ -101,6 +104,10 @@ class SqliteSingleUse:
             connection.close()
 
     def _connection(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():
+            # The parent's, which must neither be used nor closed here (https://sqlite.org/howtocorrupt.html, §2.6).
+            self._parents.append(self._local)
+            self._pid, self._local = os.getpid(), threading.local()
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
