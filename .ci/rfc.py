@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs/rfc"
 Marks = dict[str, list[str]]
+SHOWN = 3
+"""Tests named beside one demand."""
 
 
 def marks(tests: Path = ROOT / "tests") -> Marks:
@@ -75,10 +77,17 @@ def page(number: str, document: dict, found: Marks) -> tuple[str, int, int]:
             cell = demand["by"]
             held += 1
         else:
-            cell = "<br>".join(f"`{test}`" for test in sorted(set(tests))[:3]) or "**none**"
+            cell = _named(tests)
             held += bool(tests)
         lines.append(f"| {place} | {demand['text']} | {cell} |")
     return "\n".join(lines) + "\n", held, len(demands)
+
+
+def _named(tests: list[str]) -> str:
+    """Three of them, and how many more there are."""
+    names = sorted(set(tests))
+    more = f"<br>and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return "<br>".join(f"`{name}`" for name in names[:SHOWN]) + more if names else "**none**"
 
 
 def pages() -> dict[str, str]:
@@ -90,13 +99,15 @@ def pages() -> dict[str, str]:
         document = tomllib.loads(source.read_text())
         text, held, total = page(source.stem, document, found)
         made[f"docs/rfc/{source.stem}.md"] = text
-        title = f"RFC {source.stem}" if source.stem.isdigit() else source.stem
-        rows.append(f"| [{title}]({source.stem}.md) | {document['title']} | {held} of {total} |")
+        name = f"[RFC {source.stem}]" if source.stem.isdigit() else f"[{document['title']}]"
+        title = document["title"] if source.stem.isdigit() else ""
+        rows.append(f"| {name}({source.stem}.md) | {title} | {held} of {total} |")
     head = (
         "# What the standards demand, and which test holds it\n\n"
         "For each standard the demands (MUST, MUST NOT, REQUIRED) on an authorization server or a resource server, in our "
-        "own words, and the tests that hold them. **none** means just that: nothing fails if it is broken. "
-        "Generated from the marks of the tests by `.ci/rfc.py`.\n\n| standard | | held |\n|---|---|---|\n"
+        "own words, and the tests that hold them, or a sentence where the way it is built leaves nothing to test. **none** "
+        "means just that: nothing fails if it is broken. Demands on clients alone are left out. Generated from "
+        "`requirements/` and the marks of the tests by `.ci/rfc.py`.\n\n| standard | | held |\n|---|---|---|\n"
     )
     made["docs/rfc/index.md"] = head + "\n".join(rows) + "\n"
     return made
