@@ -5,7 +5,6 @@ Knows no endpoint: the shape wanted is a msgspec Struct of the caller. Fields ar
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from watchword.jose import strict_json
 from watchword.jose.errors import JoseError, Reason
 
+from watchword_server.web.deadline import Deadline
 from watchword_server.web.fields import convert
 from watchword_server.web.problem import ProblemError
 
@@ -50,7 +50,7 @@ async def read_body(request: Request, limits: BodyLimits = DEFAULT_LIMITS) -> by
         raise _too_large(limits)
     body = bytearray()
     try:
-        async with asyncio.timeout(limits.timeout):
+        with Deadline(limits.timeout):
             async for chunk in request.stream():
                 if len(body) + len(chunk) > limits.max_bytes:
                     raise _too_large(limits)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from watchword_server.web.answering import answer_of
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = "authorization, content-type, dpop"
 EXPOSED = "retry-after, www-authenticate, x-request-id, dpop-nonce"
 PREFLIGHT_SECONDS = 600
+_EXPOSED = (b"access-control-expose-headers", EXPOSED.encode())
+_Grant = tuple[tuple[bytes, bytes], ...]
 
 
 class Cors:
@@ -27,7 +31,8 @@ class Cors:
         self._origins = frozenset(origin.encode() for origin in origins) - {b"*", b"null"}
         paths = tuple(public)
         self._public = frozenset(paths)
-        self._vary = [(b"vary", b"Origin")] if self._origins else []
+        self._vary: _Grant = ((b"vary", b"Origin"),) if self._origins else ()
+        self._to_all: _Grant = ((b"access-control-allow-origin", b"*"), *self._vary)
         self._public_below = tuple(path for path in paths if path.endswith("/"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,30 +49,24 @@ class Cors:
         if origin is not None and preflight is not None and scope["method"] == "OPTIONS":
             await _answer_preflight(send, grant)
             return
-        if not grant:
-            await self._app(scope, receive, send)
-            return
+        if grant:
+            answer, send = answer_of(scope, send)
+            answer.shape(lambda headers: headers.extend((*grant, _EXPOSED)))
+        await self._app(scope, receive, send)
 
-        async def granting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *grant, (b"access-control-expose-headers", EXPOSED.encode())]
-            await send(message)
-
-        await self._app(scope, receive, granting)
-
-    def _grant(self, path: str, origin: bytes | None) -> list[tuple[bytes, bytes]]:
+    def _grant(self, path: str, origin: bytes | None) -> _Grant:
         if origin is not None and origin in self._origins:
-            return [
+            return (
                 (b"access-control-allow-origin", origin),
                 (b"access-control-allow-credentials", b"true"),
                 (b"vary", b"Origin"),
-            ]
+            )
         if path in self._public or path.startswith(self._public_below):
-            return [(b"access-control-allow-origin", b"*"), *self._vary]
+            return self._to_all
         return self._vary
 
 
-async def _answer_preflight(send: Send, grant: list[tuple[bytes, bytes]]) -> None:
+async def _answer_preflight(send: Send, grant: _Grant) -> None:
     """204 with what is granted; an origin that is granted nothing gets an answer that tells the browser so."""
     headers = [(b"cache-control", b"no-store"), *grant]
     if any(name == b"access-control-allow-origin" for name, _ in grant):

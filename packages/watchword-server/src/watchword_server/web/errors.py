@@ -13,11 +13,12 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.store.port import StoreUnavailable
+from watchword_server.web.answering import answer_of
 from watchword_server.web.correlation import correlation_id
 from watchword_server.web.problem import ProblemError, problem_response
 
@@ -111,19 +112,13 @@ class ErrorBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        answer, send = answer_of(scope, send)
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send)
         except ClientDisconnect:
             _log.debug("client went away")
         except Exception as error:
-            if started:
+            if answer.status:
                 # Half an answer cannot be mended: let the server close the connection, so that nobody takes it as whole.
                 _log_unexpected(error)
                 raise

@@ -5,9 +5,12 @@ An answer's own header wins: pages loosen what they must, by name.
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from watchword_server.web.answering import Headers, answer_of
 
 HSTS_SECONDS = 2 * 365 * 86400
+_REMEMBERED = 256
 
 _EVERYWHERE = {
     b"x-content-type-options": b"nosniff",
@@ -31,21 +34,26 @@ class SecurityHeaders:
         if https:
             headers[b"strict-transport-security"] = f"max-age={HSTS_SECONDS}".encode()
         self._headers = tuple(headers.items())
+        self._missing: dict[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wanted = self._headers
+        answer, send = answer_of(scope, send)
+        answer.shape(self._secure)
+        await self._app(scope, receive, send)
 
-        async def securing(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = list(message.get("headers", ()))
-                names = {name.lower() for name, _ in given}
-                message["headers"] = given + [item for item in wanted if item[0] not in names]
-            await send(message)
-
-        await self._app(scope, receive, securing)
+    def _secure(self, headers: Headers) -> None:
+        names = tuple([name for name, _ in headers])
+        missing = self._missing.get(names)
+        if missing is None:
+            # The same few sets of names come again and again; none of them is a client's choice.
+            given = {name.lower() for name in names}
+            missing = tuple(item for item in self._headers if item[0] not in given)
+            if len(self._missing) < _REMEMBERED:
+                self._missing[names] = missing
+        headers.extend(missing)
 
 
 def page_policy(*, nonce: str | None = None, connect: tuple[str, ...] = (), form_action: tuple[str, ...] = ()) -> str:

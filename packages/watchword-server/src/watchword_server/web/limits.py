@@ -5,17 +5,21 @@ What is in a body is judged in body.py; here only its length, for readers that d
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from watchword_server.web.answering import answer_of
+from watchword_server.web.deadline import Deadline
 from watchword_server.web.problem import ProblemError, problem_response
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SINGLE = frozenset({b"authorization", b"content-type", b"content-length", b"host", b"dpop"})
 """Headers that may come once at most: with two, whoever reads the first and whoever reads the last disagree."""
+
+_CONTENT_LENGTH = b"content-length"
+_TRANSFER_ENCODING = b"transfer-encoding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Limits:
         if refused := self._refusal(scope):
             await refused.response()(scope, receive, send)
             return
-        if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        if _TRANSFER_ENCODING in [name for name, _ in scope["headers"]]:
             receive = self._counting(receive)
         if scope["path"] in self._untimed:
             await self._app(scope, receive, send)
@@ -66,18 +70,13 @@ class Limits:
         return counting
 
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        answer, send = answer_of(scope, send)
+        deadline = Deadline(self._limits.timeout)
         try:
-            async with asyncio.timeout(self._limits.timeout) as deadline:
-                await self._app(scope, receive, noting)
+            with deadline:
+                await self._app(scope, receive, send)
         except TimeoutError:
-            if started or not deadline.expired():
+            if answer.status or not deadline.expired:
                 raise
             detail = "The request took too long and was given up."
             late = problem_response(503, "request_timeout", detail, headers={"retry-after": "1"})
@@ -90,14 +89,18 @@ class Limits:
             return ProblemError(501, "unknown_method", "The method is not supported.")
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > limits.max_url:
             return ProblemError(414, "url_too_long", f"The URL is longer than {limits.max_url} bytes.")
-        size = sum(len(name) + len(value) for name, value in headers)
+        size, single, announced = 0, [], b"0"
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name in _SINGLE:
+                single.append(name)
+                if name == _CONTENT_LENGTH:
+                    announced = value
         if len(headers) > limits.max_headers or size > limits.max_header_bytes:
             return ProblemError(431, "headers_too_large", "The request has too many or too large headers.")
-        announced = next((value for name, value in headers if name == b"content-length"), b"0")
         if len(announced) > 15 or (announced.isdigit() and int(announced) > limits.max_body_bytes):
             detail = f"The body is longer than {limits.max_body_bytes} bytes."
             return ProblemError(413, "body_too_large", detail, headers={"connection": "close"})
-        single = [name for name, _ in headers if name in _SINGLE]
         if len(single) != len(set(single)):
             return ProblemError(400, "duplicate_header", "A header is given more than once that may be only once.")
         return None

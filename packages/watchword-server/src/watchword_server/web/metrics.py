@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from watchword_server.settings.metrics_directory import shared_metrics_directory
+from watchword_server.web.answering import answer_of
 
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -188,18 +189,11 @@ class RequestDurations:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
-
-        async def noting_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        answer, send = answer_of(scope, send)
         try:
-            await self._app(scope, receive, noting_status)
+            await self._app(scope, receive, send)
         finally:
-            self._observe(scope, status, time.perf_counter() - started - scope.get(_HELD, 0.0))
+            self._observe(scope, answer.status or 500, time.perf_counter() - started - scope.get(_HELD, 0.0))
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from watchword.clock import Clock, system_clock
 
 from watchword_server.web import correlation
+from watchword_server.web.answering import answer_of
 from watchword_server.web.client_address import client_address
 
 _log = logging.getLogger("watchword_server.requests")
@@ -33,20 +34,14 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        reference = correlation.begin().encode()
+        tag = (_HEADER, correlation.begin().encode())
         started = self._clock.monotonic()
-        status = 0
-
-        async def tagging(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (_HEADER, reference)]
-            await send(message)
-
+        answer, send = answer_of(scope, send)
+        answer.shape(lambda headers: headers.append(tag))
         try:
-            await self._app(scope, receive, tagging)
+            await self._app(scope, receive, send)
         finally:
+            status = answer.status
             worth_a_line = scope["path"] not in self._quiet or not 0 < status < 400
             if self._enabled and worth_a_line and _log.isEnabledFor(logging.INFO):
                 milliseconds = round((self._clock.monotonic() - started) * 1000, 2)
