@@ -193,6 +193,7 @@ async def test_userinfo_challenges_who_brings_nothing_or_too_little(oauth):
     assert 'error="invalid_token"' in wrong.headers["www-authenticate"]
 
 
+@pytest.mark.rfc("9068 §4/10")
 @pytest.mark.rfc("8414 §2/1")
 @pytest.mark.rfc("8414 §2/2")
 @pytest.mark.rfc("8414 §3")

@@ -2,12 +2,13 @@
 
 import msgspec
 import pytest
-from oauth_story import CALLBACK, OAuth, refused, said
+from oauth_story import CALLBACK, ORIGIN, OAuth, refused, said
 from page_story import Person
 from story import ISSUER
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer, verify
 from watchword_server.clients.metadata import ClientSettings
+from watchword_server.clients.registration import read_metadata
 
 from .test_authorize import FIRST_PARTY, asking
 
@@ -175,3 +176,29 @@ async def test_no_script_of_another_origin_may_call_the_authorization_endpoint(o
     preflight = await oauth.http.options("/authorize", headers={**origin, "Access-Control-Request-Method": "POST"})
     for answer in (asked, preflight):
         assert not [name for name in answer.headers if name.startswith("access-control-allow")]
+
+
+@pytest.mark.rfc("9126 §4/1")
+async def test_what_was_pushed_is_looked_at_again_when_the_person_comes_with_it(oauth):
+    app = await oauth.client("app", settings=FIRST_PARTY)
+    answer = await oauth.http.post("/par", data=asking(), headers=app.basic)
+    query = {"client_id": "app", "request_uri": answer.json()["request_uri"]}
+    assert (await Person(oauth.http).goes_to("/authorize", **query)).sees("sign-in")
+    moved = read_metadata({"redirect_uris": [f"{CALLBACK}/elsewhere"]})
+    assert await oauth.server.services.oauth.administration.change("app", moved, FIRST_PARTY, ORIGIN)
+    ada = await Person(oauth.http).goes_to("/authorize", **query)
+    assert (ada.answer.status_code, ada.left) == (400, None)
+    assert "redirect_uri" in ada.answer.text
+
+
+@pytest.mark.rfc("7592 §2.1/3")
+@pytest.mark.rfc("7592 §2/3")
+async def test_a_registration_is_read_changed_and_deleted_and_nothing_else(open_server):
+    async with open_server(WATCHWORD_SELF_REGISTRATION__DYNAMIC="open") as server, server.browser() as http:
+        made = (await http.post("/register", json={"redirect_uris": [CALLBACK]})).json()
+        token = {"Authorization": f"Bearer {made['registration_access_token']}"}
+        for method in ("POST", "PATCH"):
+            answer = await http.request(method, made["registration_client_uri"], headers=token, json={})
+            assert answer.status_code == 405
+        shown = (await http.get(made["registration_client_uri"], headers=token)).json()
+        assert shown["client_id"] == made["client_id"]

@@ -46,6 +46,7 @@ async def test_a_machine_gets_a_token_about_itself(oauth):
     assert whole["scope"].split() == ["read", "write"]
 
 
+@pytest.mark.rfc("9068 §5")
 @pytest.mark.rfc("8707 §2/2")
 async def test_several_resources_are_bound_into_aud(oauth):
     robot = await oauth.machine()

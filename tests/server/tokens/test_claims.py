@@ -86,7 +86,7 @@ def claims_of(view: FamilyView, settings: ClaimSettings = SETTINGS, **options: A
     return made.claims(made.terms_of_refresh(view, **options), "jti1")
 
 
-@pytest.mark.rfc("9068 §3")
+@pytest.mark.rfc("9068 §3/1")
 @pytest.mark.rfc("9068 §2.2")
 def test_a_refreshed_token_says_what_rfc_9068_asks_and_where_it_was_read() -> None:
     assert claims_of(family_view(account(roles=("admin",), tenant="acme"))) == {
