@@ -76,9 +76,19 @@ class RelyingParty:
         back = await passes(person, self.address(parameters))
         assert back.partition("?")[0].partition("#")[0] == parameters["redirect_uri"].partition("?")[0]
         told = person.posted or dict(parse_qsl(urlsplit(back).fragment or urlsplit(back).query))
+        if "response" in told:
+            told = self.unpacked(told["response"])
         assert told["iss"] == self.op["issuer"], "RFC 9207"
         assert told.get("state") == parameters.get("state")
         return Told(told, parameters.get("state", ""), parameters.get("nonce"), self.verifier)
+
+    def unpacked(self, response: str) -> dict[str, str]:
+        """What a signed response says (JARM §2.4)."""
+        algorithm = self.client.get("authorization_signed_response_alg", "RS256")
+        claims = jwt.decode(response, self.keys(), algorithms=[algorithm]).claims
+        assert claims["aud"] in (self.client_id, [self.client_id])
+        assert claims["exp"] > time.time()
+        return claims
 
     def authentication(self) -> tuple[dict[str, str], dict[str, str]]:
         """Headers and form members by its one method."""

@@ -124,6 +124,13 @@ def test_a_client_of_the_configuration():
         {"client_id": "a", "redirect_uris": [URI], "client_secret": "s" * 32, "token_endpoint_auth_method": "none"},
         {"client_id": "a", "redirect_uris": [URI], "client_secret": "s" * 32, "first_party": "yes"},
         {"client_id": "a", "redirect_uris": [URI], "client_secret": "s" * 32, "redirect_uri": URI},
+        {
+            "client_id": "a",
+            "redirect_uris": [URI],
+            "client_secret": "s" * 63,
+            "token_endpoint_auth_method": "client_secret_jwt",
+            "token_endpoint_auth_signing_alg": "HS512",
+        },
     ],
 )
 def test_a_configured_client_that_is_amiss_keeps_the_server_from_starting(table):

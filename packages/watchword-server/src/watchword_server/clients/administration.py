@@ -195,10 +195,11 @@ class ClientAdministration:
     def _new_secret(self, client_id: str, metadata: ClientMetadata) -> _Secret | None:
         if metadata.token_endpoint_auth_method not in SECRET_METHODS:
             return None
-        text = entropy.prefixed(SECRET_PREFIX)
+        by_jwt = metadata.token_endpoint_auth_method == ClientAuthentication.CLIENT_SECRET_JWT
+        # RFC 7518 §3.2: a key of the same size as the hash output or larger MUST be used; that of HS512 has 64 bytes.
+        text = entropy.prefixed(SECRET_PREFIX, size=48 if by_jwt else 32)
         # SHA-256 is enough for 256 bits of chance; a password hash would only make every token request slow.
         digest = hashlib.sha256(text.encode()).digest()
-        by_jwt = metadata.token_endpoint_auth_method == ClientAuthentication.CLIENT_SECRET_JWT
         return _Secret(text, digest, self._seal(client_id, text.encode()) if by_jwt else None)
 
 

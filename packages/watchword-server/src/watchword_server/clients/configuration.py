@@ -20,6 +20,8 @@ from watchword_server.clients.registration import SECRET_METHODS, RegistrationRu
 
 LEAST_SECRET: Final = 32
 """Characters of a client secret: a digest by SHA-256 alone needs a secret that cannot be guessed."""
+_LEAST_OF_ALGORITHM: Final = {"HS384": 48, "HS512": 64}
+"""Bytes of a key by RFC 7518 §3.2, where they are more."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SETTINGS: Final = frozenset(field.name for field in msgspec.structs.fields(ClientSettings))
 _METADATA: Final = frozenset(field.name for field in msgspec.structs.fields(ClientMetadata))
@@ -88,6 +90,11 @@ def _secret(
     if secret is not None:
         if not isinstance(secret, str) or len(secret) < LEAST_SECRET or not secret.isprintable():
             raise ClientRefused(f"clients: the secret of {client_id!r} has fewer than {LEAST_SECRET} characters")
+        least = _LEAST_OF_ALGORITHM.get(metadata.token_endpoint_auth_signing_alg or "", LEAST_SECRET)
+        if len(secret.encode()) < least:
+            raise ClientRefused(
+                f"clients: the secret of {client_id!r} is shorter than its algorithm needs, {least} bytes"
+            )
         raw = secret.encode()
         sealed = seal(client_id, raw) if method == ClientAuthentication.CLIENT_SECRET_JWT else None
         return (hashlib.sha256(raw).digest(),), sealed
