@@ -10,6 +10,7 @@ from oauth_story import OAuth, Registered, refused, said
 from process import Process
 from watchword.clock import EpochSeconds, system_clock
 from watchword.jose.certificate import certificate_der, certificate_thumbprint, read_certificate
+from watchword_server.clients.metadata import ClientSettings
 from watchword_server.keys.development_certificates import DevelopmentAuthority
 
 BOUND = {"tls_client_certificate_bound_access_tokens": True}
@@ -221,3 +222,21 @@ def ask(server, authority, issued, **more):
         return http.post(
             f"{server.url}/token", data={"grant_type": "client_credentials", "client_id": "billing"}, **more
         )
+
+
+@pytest.mark.rfc("8705 §3")
+async def test_attack_a_token_bound_to_a_certificate_is_not_exchanged_into_one_bound_to_another(
+    oauth, billing, stranger
+):
+    exchange, access = (
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:ietf:params:oauth:token-type:access_token",
+    )
+    client = await oauth.machine(
+        grant_types=["client_credentials", exchange], settings=ClientSettings(exchange=True), **BOUND
+    )
+    token = (await asked(oauth, client, **shown(billing))).json()["access_token"]
+    given = {"subject_token": token, "subject_token_type": access}
+    refused(await oauth.token(client, exchange, headers=shown(stranger), **given), "invalid_request")
+    answer = await oauth.token(client, exchange, headers=shown(billing), **given)
+    assert said(answer.json()["access_token"])["cnf"] == {"x5t#S256": thumbprint(billing)}
