@@ -224,7 +224,7 @@ def ask(server, authority, issued, **more):
         )
 
 
-@pytest.mark.rfc("8705 §3")
+@pytest.mark.rfc("8705 §3/1")
 async def test_attack_a_token_bound_to_a_certificate_is_not_exchanged_into_one_bound_to_another(
     oauth, billing, stranger
 ):

@@ -60,9 +60,9 @@ async def test_a_client_that_has_to_sign_may_not_do_without(oauth, ada):
     assert ada.told["error"] == "invalid_request"
 
 
+@pytest.mark.rfc("9101 §6.2/1")
 @pytest.mark.rfc("9101 §4/3")
 @pytest.mark.rfc("9101 §5/1")
-@pytest.mark.rfc("9101 §6.2")
 @pytest.mark.rfc("9101 §6.3/2")
 @pytest.mark.rfc("9101 §7")
 async def test_forged_strange_and_stale_objects_are_refused_on_a_page(oauth, ada):

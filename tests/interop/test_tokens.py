@@ -176,6 +176,7 @@ def test_node_accepts_our_tokens_and_no_others(node, issued):
     they_accept_ours(node, issued, NODE)
 
 
+@pytest.mark.rfc("9068 §4/6")
 def test_we_accept_the_tokens_of_node(node):
     we_accept_theirs(node, NODE)
 

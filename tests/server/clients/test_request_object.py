@@ -123,9 +123,9 @@ def test_where_it_is_strict_it_is_good_for_an_hour_at_most(changed: dict[str, An
     refusal(signed(CLAIMS | changed))
 
 
+@pytest.mark.rfc("9101 §6.2/1")
 @pytest.mark.rfc("9101 §10.2")
 @pytest.mark.rfc("9101 §4/3")
-@pytest.mark.rfc("9101 §6.2")
 def test_nobody_else_can_sign_it() -> None:
     refusal(signed(CLAIMS, key=OTHER))
     header, payload, _ = signed(CLAIMS).split(".")

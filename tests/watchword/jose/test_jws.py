@@ -100,6 +100,7 @@ def test_what_was_parsed_shows_no_token_in_its_repr(keys) -> None:
     assert "secret-payload" not in repr(parse(token)) + repr(verify(token, keys["ES256"], algorithms={"ES256"}))
 
 
+@pytest.mark.rfc("9101 §6.2/2")
 def test_a_kid_may_not_contradict_the_key(keys, forge, refused) -> None:
     named = keys["ES256"]
     jwk = named.private_jwk()
