@@ -11,6 +11,8 @@ from watchword.clock import EpochSeconds
 from watchword.jose import jws
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
 from watchword.testing import FakeClock
 from watchword_server.clients.metadata import Client, ClientMetadata
 from watchword_server.outbox.courier import Delivered, Never, NotYet, Outcome
@@ -264,3 +266,24 @@ async def test_a_client_that_is_gone_or_wants_no_notices_any_more_is_not_asked()
     del clients.clients["app"]
     outcome, receiver, _, _ = await carried(Answer(200, {}, b""), delivery, clients=clients)
     assert (outcome, receiver.posts) == (Delivered(), [])
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        (ErrorCode.TEMPORARILY_UNAVAILABLE, NotYet("its host is away")),
+        (ErrorCode.INVALID_CLIENT, Delivered()),
+    ],
+)
+async def test_a_client_whose_document_is_out_of_reach_is_told_later_and_one_without_a_document_never(
+    code: ErrorCode, outcome: Outcome
+) -> None:
+    class Away(Known):
+        async def find(self, client_id: str) -> Client | None:
+            raise OAuthError(code, "its host is away")
+
+    delivery = await made(ended("s1", "https://agent.example/client.json"))
+    assert delivery.destination == "https://agent.example/client.json"
+    result, receiver, _, _ = await carried(Answer(200, {}, b""), delivery, clients=Away())
+    assert result == outcome
+    assert receiver.posts == []
