@@ -107,7 +107,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self.loop.call_later(LAST_PATIENCE, self._drop_unless_read, self.transport.get_write_buffer_size())
 
     def _drop_unless_read(self, before: int) -> None:
-        if 0 < before <= self.transport.get_write_buffer_size():
+        left = self.transport.get_write_buffer_size()
+        # A closed connection of TLS waits for the peer's word that it is (close_notify), which idle clients do not give.
+        over = self.transport.is_closing() and left == 0
+        if over or 0 < before <= left:
             self.transport.abort()
 
     def _arm(self) -> None:
