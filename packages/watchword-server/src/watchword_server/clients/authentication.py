@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -31,6 +30,7 @@ from watchword_server.clients.registration import (
     SECRET_ASSERTION_ALGORITHMS,
 )
 from watchword_server.store.authorization_port import Replays
+from watchword_server.store.records import Record
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 REPLAY_PURPOSE: Final = "client_assertion"
@@ -41,8 +41,7 @@ _NOBODY: Final = hashlib.sha256(b"nobody has this secret").digest()
 _METHODS: Final = ClientAuthentication
 
 
-@dataclass(frozen=True, slots=True)
-class PresentedCredentials:
+class PresentedCredentials(Record, frozen=True):
     """What a request brought to prove which client sent it."""
 
     authorization: str | None = None
@@ -73,8 +72,7 @@ class PresentedCredentials:
         return f"PresentedCredentials(client_id={self.client_id!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticatedClient:
+class AuthenticatedClient(Record, frozen=True):
     """A client and how it proved itself."""
 
     client: Client
@@ -282,7 +280,8 @@ def _basic(authorization: str) -> tuple[str, str]:
 
 
 def _form_decoded(raw: bytes) -> str:
-    return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+    raw = raw.replace(b"+", b" ")
+    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("utf-8")
 
 
 def _refuse(detail: str, *, client_id: str | None = None) -> NoReturn:

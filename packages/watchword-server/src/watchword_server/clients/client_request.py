@@ -6,18 +6,17 @@ What every endpoint does that clients call with a form; knows no endpoint.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.authentication import AuthenticatedClient, ClientAuthenticator, PresentedCredentials
-from watchword_server.web.body import BodyLimits, read_parameters
+from watchword_server.store.records import Record
+from watchword_server.web.body import BodyLimits, header_values, read_parameters
 
 
-@dataclass(frozen=True, slots=True)
-class ClientForm:
+class ClientForm(Record, frozen=True):
     """The parameters of a form."""
 
     values: dict[str, str]
@@ -70,7 +69,7 @@ class ClientRequests:
 
     async def authenticate(self, request: Request, form: ClientForm) -> AuthenticatedClient:
         """Its client. Raises OAuthError as ``ClientAuthenticator.authenticate``."""
-        authorization = request.headers.getlist("authorization")
+        authorization = header_values(request, b"authorization")
         if len(authorization) > 1:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "more than one Authorization header")
         presented = PresentedCredentials.of(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from watchword.oauth.errors import OAuthError
@@ -72,6 +73,7 @@ class Entitlements:
         )
         """Every scope there is."""
         self._known = frozenset(self.scopes)
+        self._allowed = lru_cache(maxsize=1024)(self._allowed_of)
         own = settings.self_registration.scopes
         self.self_registered: frozenset[str] = self._known.intersection(
             (*STANDARD_SCOPES, *settings.scopes, *of_resources) if own is None else own
@@ -89,8 +91,10 @@ class Entitlements:
 
     def allowed_scope(self, client: Client) -> tuple[str, ...]:
         """All that this client may ask for."""
-        said = client.metadata.scope
-        if came_by_itself(client):
+        return self._allowed(client.metadata.scope, came_by_itself(client))
+
+    def _allowed_of(self, said: str | None, by_itself: bool) -> tuple[str, ...]:  # noqa: FBT001 - a key of a cache
+        if by_itself:
             # Agents know by the metadata of a resource alone what to ask for, and their documents seldom name scopes.
             wanted = self.scopes if said is None else tuple(said.split(" "))
             return tuple(scope for scope in wanted if scope in self.self_registered)

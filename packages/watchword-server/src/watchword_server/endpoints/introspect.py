@@ -25,6 +25,7 @@ from watchword_server.tokens.id_token import IdTokens
 from watchword_server.tokens.reading import ReadToken, TokenReader
 from watchword_server.tokens.refresh import ended
 from watchword_server.tokens.rotation import Rotation
+from watchword_server.web.documents import EncodedJson
 from watchword_server.web.errors import oauth_endpoint
 
 PATH: Final = "/introspect"
@@ -34,6 +35,7 @@ _OURS: Final = frozenset({"userinfo"})
 """Claims that are for this server alone."""
 _encode = msgspec.json.Encoder().encode
 _NO_STORE: Final = {"Cache-Control": "no-store"}
+_UNCACHED: Final = ((b"cache-control", b"no-store"),)
 
 
 class Introspection:
@@ -86,7 +88,7 @@ class Introspection:
         members = await self._members(form.require("token"), authenticated.client)
         if f"application/{SIGNED_TYPE}" in request.headers.get("accept", "").lower():
             return await self._signed(members, authenticated.client)
-        return Response(_encode(members), headers=_NO_STORE, media_type="application/json")
+        return EncodedJson(_encode(members), _UNCACHED)
 
     async def _members(self, raw: str, caller: Client) -> dict[str, Any]:
         if raw.startswith(refresh_token.PREFIX):

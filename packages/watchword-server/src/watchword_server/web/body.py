@@ -6,6 +6,7 @@ Knows no endpoint: the shape wanted is a msgspec Struct of the caller. Fields ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,6 +35,13 @@ class BodyLimits:
 
 
 DEFAULT_LIMITS = BodyLimits()
+_LONGEST_MEDIA_TYPE = 256
+"""Characters; only what can be meant is worth remembering."""
+
+
+def header_values(request: Request, name: bytes) -> list[str]:
+    """All values of a header of the request; ``name`` in lower case, as ASGI has them."""
+    return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
 
 
 async def read_body(request: Request, limits: BodyLimits = DEFAULT_LIMITS) -> bytes:
@@ -42,10 +50,14 @@ async def read_body(request: Request, limits: BodyLimits = DEFAULT_LIMITS) -> by
     Raises ProblemError 413 as soon as more than ``max_bytes`` are announced or received, 408 when it is not there in
     ``timeout`` seconds, 415 for a compressed one. starlette.requests.ClientDisconnect passes through.
     """
-    headers = request.headers
-    if headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+    announced, compressed = "0", False
+    for name, value in request.scope["headers"]:
+        if name == b"content-length":
+            announced = value.decode("latin-1")
+        elif name == b"content-encoding":
+            compressed = compressed or value.strip().lower() not in {b"identity", b""}
+    if compressed:
         raise ProblemError(415, "unsupported_encoding", "The body must not be compressed.", headers=_CLOSE)
-    announced = headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and (len(announced) > 15 or int(announced) > limits.max_bytes):
         raise _too_large(limits)
     body = bytearray()
@@ -68,11 +80,16 @@ def _too_large(limits: BodyLimits) -> ProblemError:
 
 def _require_media_type(request: Request, wanted: str) -> None:
     """Exactly one Content-Type, of the wanted type, in UTF-8 if it names a charset."""
-    given = request.headers.getlist("content-type")
-    media_type, _, parameters = given[0].partition(";") if len(given) == 1 else ("", "", "")
-    charset = parameters.strip().lower().replace('"', "")
-    if media_type.strip().lower() != wanted or charset not in {"", "charset=utf-8"}:
+    given = header_values(request, b"content-type")
+    if len(given) != 1 or len(given[0]) > _LONGEST_MEDIA_TYPE or not _is_media_type(given[0], wanted):
         raise ProblemError(415, "unsupported_media_type", f"The body must be {wanted} in UTF-8.", headers=_CLOSE)
+
+
+@lru_cache(maxsize=64)
+def _is_media_type(given: str, wanted: str) -> bool:
+    media_type, _, parameters = given.partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    return media_type.strip().lower() == wanted and charset in {"", "charset=utf-8"}
 
 
 async def read_json(request: Request, shape: type[Shape], limits: BodyLimits = DEFAULT_LIMITS) -> Shape:

@@ -20,6 +20,7 @@ from watchword_server.tokens.caller import Caller, Callers
 from watchword_server.tokens.opening import SessionOpener
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.web.body import BodyLimits
+from watchword_server.web.client_address import client_address
 from watchword_server.web.cookies import Cookie
 from watchword_server.web.cross_site import CrossSite
 from watchword_server.web.device import device_kind, device_label
@@ -82,9 +83,7 @@ class SessionServices:
 def origin(request: Request, actor: str = "anonymous") -> Origin:
     """Who acts from where, for the audit log; the user agent cut to 256 characters."""
     agent = request.headers.get("user-agent")
-    return Origin(
-        actor=actor, address=request.client.host if request.client else None, user_agent=agent[:256] if agent else None
-    )
+    return Origin(actor=actor, address=client_address(request.scope), user_agent=agent[:256] if agent else None)
 
 
 def token_answer(encoded: bytes, *, cookie: str | None = None, status: int = 200) -> Response:

@@ -29,7 +29,9 @@ from watchword_server.store.port import Revocations
 from watchword_server.store.records import Origin
 from watchword_server.tokens.checks import Check, Place, applies
 from watchword_server.tokens.proofs import Proofs, check_proof_algorithm
+from watchword_server.web.body import header_values
 from watchword_server.web.device import device_kind
+from watchword_server.web.documents import EncodedJson
 from watchword_server.web.errors import as_oauth, oauth_response
 
 PATH: Final = "/token"
@@ -64,7 +66,7 @@ class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_HEADERS: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_HEADERS: Final = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 
 
 class TokenEndpoint:
@@ -83,6 +85,7 @@ class TokenEndpoint:
     ) -> None:
         """``place_of`` and ``origin_of``: from where a request comes, for people and for the audit log."""
         self._services = services
+        self._count_granted = services.metrics.tokens.labels("granted").inc
         self._requests = requests
         self._proofs = proofs
         self._log = log
@@ -111,9 +114,10 @@ class TokenEndpoint:
             self._services.metrics.tokens.labels(refused.code.value).inc()
             response = oauth_response(refused)
         else:
-            self._services.metrics.tokens.labels("granted").inc()
-            response = Response(_encode(_answer(granted)), headers=_HEADERS, media_type="application/json")
-        response.headers.update(self._proofs.nonce_headers())
+            self._count_granted()
+            response = EncodedJson(_encode(_answer(granted)), _HEADERS)
+        if nonces := self._proofs.nonce_headers():
+            response.headers.update(nonces)
         return response
 
     async def _grant(self, request: Request) -> Granted:
@@ -128,7 +132,7 @@ class TokenEndpoint:
         head = (await self._log.head()).position if place is Place.CLIENT_CREDENTIALS else 0
         authenticated = await self._requests.authenticate(request, form)
         _check_client(authenticated, grant_type, place)
-        proof = await self._proofs.dpop(request.headers.getlist("dpop"), method="POST", path=PATH)
+        proof = await self._proofs.dpop(header_values(request, b"dpop"), method="POST", path=PATH)
         check_proof_algorithm(authenticated.client, proof)
         if proof is None and applies(Check.DPOP_REQUIRED, place) and _needs_dpop(authenticated):
             raise OAuthError(

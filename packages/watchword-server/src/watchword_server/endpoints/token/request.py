@@ -18,7 +18,7 @@ from watchword_server.clients.client_request import ClientForm
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client
 from watchword_server.store.authorization_port import Codes, OpaqueTokens
-from watchword_server.store.records import Origin
+from watchword_server.store.records import Origin, Record
 from watchword_server.tokens.client_sessions import ClientSessions, Holder
 from watchword_server.tokens.issuer import AccessTokenIssuer
 from watchword_server.tokens.reading import TokenReader
@@ -27,8 +27,7 @@ from watchword_server.tokens.rotation import Rotation
 from watchword_server.web.metrics import Metrics
 
 
-@dataclass(frozen=True, slots=True)
-class GrantRequest:
+class GrantRequest(Record, frozen=True):
     """A token request whose client is authenticated, and whose proof of possession, if there is one, is good."""
 
     form: ClientForm
@@ -56,8 +55,7 @@ class GrantRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(Record, frozen=True):
     """A successful answer (RFC 6749 §5.1)."""
 
     access_token: str
