@@ -27,7 +27,7 @@ from watchword_server.endpoints.token.request import TokenServices
 from watchword_server.endpoints.userinfo import PATH as USERINFO_PATH
 from watchword_server.endpoints.userinfo import Userinfo
 from watchword_server.oauth_composition import asks_certificates
-from watchword_server.web.client_address import throttle_network
+from watchword_server.web.client_address import client_address, throttle_network
 from watchword_server.web.stack import body_limits
 
 PUBLIC_PATHS = (TOKEN_PATH, REVOKE_PATH, USERINFO_PATH, REGISTER_PATH, DEVICE_PATH)
@@ -157,4 +157,4 @@ def _common_members(services: Services) -> dict[str, Any]:
 
 
 def _place(request: Request) -> str:
-    return throttle_network(request.client.host if request.client else None)
+    return throttle_network(client_address(request.scope))
