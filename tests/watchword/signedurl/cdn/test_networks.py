@@ -272,3 +272,23 @@ def test_no_secret_is_in_a_repr():
 def test_keys_too_short_are_refused(make):
     with pytest.raises(ValueError):
         make()
+
+
+def test_a_file_named_by_someone_else_does_not_become_a_wildcard_of_cloudfront():
+    signer = CloudFront(RSA, "K")
+    for url in ("https://d.example/inbox/*", "https://d.example/*?x=1", "https://d.example/a?x=*"):
+        for sign in (signer.sign, signer.sign_policy):
+            with pytest.raises(ValueError, match="wildcard"):
+                sign(url, 60)
+    assert signer.sign("https://d.example/inbox/%2A", 60).startswith("https://d.example/inbox/%2A?Expires=")
+    assert "Policy=" in signer.sign_policy("https://d.example/a", 60, resource="https://d.example/*")
+
+
+@pytest.mark.parametrize("path", ["/inbox/x~acl=/*", "/x~exp=9999999999", "/x~acl=%2f*~hmac=0"])
+def test_a_file_named_by_someone_else_does_not_become_a_field_of_akamai(path):
+    for signer in (AkamaiEdgeAuth(KEY), AkamaiEdgeAuth(KEY, escape_early=True)):
+        with pytest.raises(ValueError, match="tilde"):
+            signer.token(60, path=path)
+        with pytest.raises(ValueError, match="tilde"):
+            signer.sign(f"https://a.example{path}", 60)
+    assert AkamaiEdgeAuth(KEY).token(60, path="/~ada/1=2")

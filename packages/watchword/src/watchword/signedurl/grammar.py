@@ -89,11 +89,13 @@ def check_target(target: str) -> str:
     if len(target) > MAX_TARGET_LENGTH or not _TARGET.fullmatch(target):
         raise ValueError("a URL to be signed is a path with query in ASCII, percent-encoded, without fragment")
     # Encoded ones too, and behind encoded slashes: a file name out of someone's hands must not lead elsewhere.
-    if not {".", ".."}.isdisjoint(unquote(path).replace("\\", "/").split("/")):
+    steps = [step.partition(";")[0] for step in unquote(path).replace("\\", "/").split("/")]
+    if not {".", ".."}.isdisjoint(steps):
         raise ValueError("a path to be signed has no dot segments: clients would remove them, and servers follow them")
     if path.startswith("//"):
         raise ValueError("a path that begins with two slashes would be taken for a host")
-    if f"/{_FIELD}" in path or PARAMETER in map(_name, query.split("&")):
+    # Whoever takes the signature out of a path that is decoded by then would take out a step of another name.
+    if any(step.lower().startswith(_FIELD) for step in steps) or PARAMETER in map(_name, query.split("&")):
         raise ValueError(f"the URL has a {PARAMETER} already")
     return target
 

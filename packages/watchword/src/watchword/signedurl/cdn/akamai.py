@@ -17,6 +17,7 @@ from watchword.clock import Clock, system_clock
 from watchword.signedurl.binding import instant
 from watchword.signedurl.cdn.parts import check_url, path_of, with_parameters
 
+_FIELD: Final = re.compile(r"~[a-z]+=")
 _PLAIN: Final = re.compile(r"[^~!\s]{1,512}")
 
 
@@ -50,6 +51,10 @@ class AkamaiEdgeAuth:
             raise ValueError("a token is for one path or for an access list")
         if not all(_PLAIN.fullmatch(text) for text in (*acl, client or "-", session or "-", data or "-")):
             raise ValueError("a tilde, an exclamation mark or white space would end a field of the token")
+        if path is not None and _FIELD.search(path):
+            raise ValueError(
+                "what stands behind a tilde in the path would be another field of the token: encode it as %7E"
+            )
         now = self.clock.now()
         ends = instant(expires, now)
         begins = None if not_before is None else instant(not_before, now)

@@ -40,7 +40,7 @@ class CloudFront:
     def sign(self, url: str, expires: float | timedelta | datetime) -> str:
         """By a canned policy: this very URL, until then. Raises: ValueError."""
         ends = instant(expires, self.clock.now())
-        policy = self._policy(check_url(url, *_PARAMETERS), ends, None, None)
+        policy = self._policy(_one_resource(url), ends, None, None)
         return with_parameters(url, f"Expires={ends}&{self._signed(policy)}")
 
     def sign_policy(
@@ -58,7 +58,7 @@ class CloudFront:
         now = self.clock.now()
         network = None if client is None else str(ip_network(client))
         policy = self._policy(
-            resource or check_url(url, *_PARAMETERS),
+            resource or _one_resource(url),
             instant(expires, now),
             None if not_before is None else instant(not_before, now),
             network,
@@ -78,6 +78,16 @@ class CloudFront:
     def _signed(self, policy: bytes) -> str:
         signature = _encoded(self.key.signers["RS256"](policy))
         return f"Signature={signature}&Key-Pair-Id={self.key_pair_id}&Hash-Algorithm=SHA256"
+
+
+def _one_resource(url: str) -> str:
+    """A URL as the resource of a policy. Raises: ValueError, also for an asterisk, which would sign many.
+
+    In a canned policy too: whoever holds its signature may show the same policy as a custom one.
+    """
+    if "*" in check_url(url, *_PARAMETERS):
+        raise ValueError("an asterisk in the URL would be a wildcard: encode it as %2A, or name a resource")
+    return url
 
 
 def _encoded(value: bytes) -> str:
