@@ -14,6 +14,7 @@ from watchword.verify.dpop_nonces import DpopNonces
 from watchword_server import entropy
 from watchword_server.accounts.profiles import ProfileService
 from watchword_server.clients.administration import ClientAdministration
+from watchword_server.clients.answer_encryption import encryption_algorithms
 from watchword_server.clients.authentication import ClientAuthenticator
 from watchword_server.clients.client_keys import ClientKeys
 from watchword_server.clients.client_request import ClientRequests
@@ -106,6 +107,7 @@ def compose_oauth(
         grant_types=GRANT_TYPES,
         auth_methods=(*AUTH_METHODS, *TLS_METHODS) if asks_certificates(settings) else AUTH_METHODS,
         algorithms=settings.oauth.id_token_algorithms,
+        encryption=encryption_algorithms(),
     )
     configured = ConfiguredClients(
         configured_clients(settings.clients, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name))

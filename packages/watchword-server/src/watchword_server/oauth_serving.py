@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from watchword_server import entropy
 from watchword_server.app import Services
+from watchword_server.clients.answer_encryption import AnswerEncryption, encryption_algorithms
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS, SECRET_ASSERTION_ALGORITHMS
 from watchword_server.endpoints.device_authorization import PATH as DEVICE_PATH
 from watchword_server.endpoints.device_authorization import DeviceAuthorization, DeviceServices
@@ -134,6 +135,8 @@ def _userinfo(services: Services) -> Userinfo:
         issuer=settings.issuer,
         audience=settings.audience,
         algorithms=settings.oauth.id_token_algorithms,
+        encryption=AnswerEncryption(oauth.client_keys),
+        encryption_algorithms=encryption_algorithms(),
     )
 
 

@@ -39,6 +39,8 @@ class Fetching(Protocol):
 @dataclass(slots=True)
 class _Held:
     keys: KeySet
+    raw: bytes
+    """The document they were read from."""
     fetched_at: float
     early: bool = False
     """Whether that was the second fetch within the cool-down."""
@@ -61,7 +63,14 @@ class ClientKeys:
         if client.metadata.jwks is not None:
             return self._of_document(_encode(client.metadata.jwks))
         uri = client.metadata.jwks_uri
-        return _NONE if uri is None else await self._of_address(uri, kid)
+        return _NONE if uri is None else (await self._of_address(uri, kid)).keys
+
+    async def document(self, client: Client) -> bytes | None:
+        """The JWK Set of a client as it stands, with the keys that are for encryption; None when it has none."""
+        if client.metadata.jwks is not None:
+            return _encode(client.metadata.jwks)
+        uri = client.metadata.jwks_uri
+        return None if uri is None else (await self._of_address(uri, None)).raw
 
     def _of_document(self, raw: bytes) -> KeySet:
         keys = self._inline.get(raw)
@@ -72,7 +81,7 @@ class ClientKeys:
                 self._inline.popitem(last=False)
         return keys
 
-    async def _of_address(self, uri: str, kid: str | None) -> KeySet:
+    async def _of_address(self, uri: str, kid: str | None) -> _Held:
         lock = self._fetching.setdefault(uri, asyncio.Lock())
         async with lock:
             held, now = self._held.get(uri), self._clock.monotonic()
@@ -81,26 +90,26 @@ class ClientKeys:
                 unfamiliar = kid is not None and not held.keys.knows(kid)
                 # Once at once: a client may change its keys just after it was looked at.
                 if age < _COOL_DOWN and (held.early or not unfamiliar or not len(held.keys)):
-                    return held.keys
+                    return held
                 if age < _MAX_AGE and not unfamiliar and len(held.keys):
-                    return held.keys
-            keys = await self._fetch(uri)
-            if keys is None:
-                keys = held.keys if held is not None else _NONE
+                    return held
+            raw = await self._fetch(uri)
+            if raw is None:
+                raw = held.raw if held is not None else b""
             early = held is not None and now - held.fetched_at < _COOL_DOWN
-            self._held[uri] = _Held(keys, now, early)
+            fresh = self._held[uri] = _Held(_read(raw), raw, now, early)
             if len(self._held) > _MOST:
                 forgotten, _ = self._held.popitem(last=False)
                 self._fetching.pop(forgotten, None)
-            return keys
+            return fresh
 
-    async def _fetch(self, uri: str) -> KeySet | None:
+    async def _fetch(self, uri: str) -> bytes | None:
         try:
             answer = await self._outgoing.get(uri)
         except (OutgoingRefused, OutgoingFailed) as fault:
             _log.warning("keys of a client not fetched", extra={"error": str(fault)})
             return None
-        return _read(answer.body) if answer.status == 200 else None
+        return answer.body if answer.status == 200 else None
 
 
 def _read(raw: bytes) -> KeySet:

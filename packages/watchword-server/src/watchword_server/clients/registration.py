@@ -17,6 +17,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ClientAuthentication, ErrorCode, GrantType
 from watchword.oauth.scope import parse_scope
 
+from watchword_server.clients.answer_encryption import ENCODINGS, encryption_key
 from watchword_server.clients.metadata import ClientMetadata, ClientSettings
 from watchword_server.clients.redirect_uris import MAX_REDIRECT_URIS, redirect_uri_fault
 from watchword_server.clients.tls_authentication import subject_fault
@@ -55,6 +56,8 @@ class RegistrationRules:
     auth_methods: Collection[str]
     algorithms: Collection[str]
     """For ID tokens and other signed answers."""
+    encryption: Collection[str] = ()
+    """For encrypted answers."""
 
 
 def read_metadata(members: Mapping[str, Any]) -> ClientMetadata:
@@ -83,6 +86,7 @@ def judge(metadata: ClientMetadata, rules: RegistrationRules, settings: ClientSe
     _judge_texts(metadata)
     _judge_algorithms(metadata, rules)
     _judge_request_objects(metadata)
+    _judge_encryption(metadata, rules)
     _judge_pairwise(metadata)
     if settings is not None:
         _judge_settings(metadata, settings)
@@ -121,7 +125,7 @@ def _judge_authentication(metadata: ClientMetadata, rules: RegistrationRules) ->
     if metadata.jwks is not None and metadata.jwks_uri is not None:
         _refuse("jwks and jwks_uri: only one of them")
     if metadata.jwks is not None:
-        _judge_jwks(metadata.jwks)
+        _judge_jwks(metadata.jwks, encrypted=metadata.userinfo_encrypted_response_alg is not None)
     if method == ClientAuthentication.PRIVATE_KEY_JWT:
         if metadata.jwks is None and metadata.jwks_uri is None:
             _refuse("jwks or jwks_uri: needed for private_key_jwt")
@@ -136,14 +140,14 @@ def _judge_authentication(metadata: ClientMetadata, rules: RegistrationRules) ->
         _refuse("token_endpoint_auth_signing_alg: not one for client_secret_jwt")
 
 
-def _judge_jwks(jwks: Mapping[str, Any]) -> None:
+def _judge_jwks(jwks: Mapping[str, Any], *, encrypted: bool) -> None:
     try:
         keys = KeySet.from_json(msgspec.json.encode(jwks), allow_secret=True)
     except (JoseError, TypeError, msgspec.MsgspecError):
         _refuse("jwks: not a JWK Set that can be read with one meaning")
     if any(key.is_private for key in keys):
         _refuse("jwks: holds a private key or a secret, which must never be sent")
-    if not len(keys):
+    if not len(keys) and not encrypted:
         _refuse("jwks: holds no key for signatures that is used here")
 
 
@@ -198,6 +202,32 @@ def _judge_request_objects(metadata: ClientMetadata) -> None:
     wanted = metadata.require_signed_request_object or metadata.request_object_signing_alg is not None
     if wanted and metadata.jwks is None and metadata.jwks_uri is None:
         _refuse("jwks or jwks_uri: needed for signed request objects")
+
+
+def _judge_encryption(metadata: ClientMetadata, rules: RegistrationRules) -> None:
+    if metadata.id_token_encrypted_response_alg is not None or metadata.id_token_encrypted_response_enc is not None:
+        _refuse("id_token_encrypted_response_alg: ID tokens are signed here, not encrypted")
+    algorithm, encoding = metadata.userinfo_encrypted_response_alg, metadata.userinfo_encrypted_response_enc
+    if algorithm is None:
+        # OpenID Connect Registration §2: with enc, alg MUST also be provided.
+        if encoding is not None:
+            _refuse("userinfo_encrypted_response_enc: comes without userinfo_encrypted_response_alg")
+        return
+    if algorithm not in rules.encryption:
+        _refuse("userinfo_encrypted_response_alg: not offered here")
+    if encoding not in ENCODINGS:
+        _refuse(f"userinfo_encrypted_response_enc: has to be one of {', '.join(ENCODINGS)}")
+    if metadata.jwks is not None and not _has_encryption_key(metadata.jwks, algorithm):
+        _refuse("jwks: holds no public key of use enc for userinfo_encrypted_response_alg")
+    if metadata.jwks is None and metadata.jwks_uri is None:
+        _refuse("jwks or jwks_uri: needed for encrypted answers")
+
+
+def _has_encryption_key(jwks: Mapping[str, Any], algorithm: str) -> bool:
+    try:
+        return encryption_key(msgspec.json.encode(jwks), algorithm) is not None
+    except JoseError:
+        return False
 
 
 def _judge_pairwise(metadata: ClientMetadata) -> None:

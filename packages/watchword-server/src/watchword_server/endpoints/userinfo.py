@@ -15,6 +15,7 @@ from watchword.oauth.challenge import challenge
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode, Scheme
 
+from watchword_server.clients.answer_encryption import ENCODINGS, AnswerEncryption
 from watchword_server.clients.directory import ClientSource
 from watchword_server.clients.metadata import Client
 from watchword_server.store.authorization_port import Profiles
@@ -53,6 +54,8 @@ class Userinfo:
         issuer: str,
         audience: str,
         algorithms: tuple[str, ...],
+        encryption: AnswerEncryption,
+        encryption_algorithms: tuple[str, ...],
     ) -> None:
         """``audience`` is the default one: tokens that name no resource, and those for the issuer, are good here."""
         self._reader = reader
@@ -64,6 +67,8 @@ class Userinfo:
         self._issuer = issuer
         self._audiences = frozenset({issuer, audience})
         self._algorithms = algorithms
+        self._encryption = encryption
+        self._encryption_algorithms = encryption_algorithms
 
     def routes(self) -> list[Route]:
         """Where it is mounted."""
@@ -71,7 +76,12 @@ class Userinfo:
 
     def metadata_members(self, issuer: str) -> dict[str, Any]:
         """What discovery says of it (OpenID Connect Discovery §3)."""
+        encrypted = {
+            "userinfo_encryption_alg_values_supported": list(self._encryption_algorithms),
+            "userinfo_encryption_enc_values_supported": list(ENCODINGS),
+        }
         return {
+            **(encrypted if self._encryption_algorithms else {}),
             "userinfo_endpoint": issuer + PATH,
             "userinfo_signing_alg_values_supported": list(self._algorithms),
             "claims_supported": ["sub", *CLAIMS],
@@ -149,14 +159,21 @@ class Userinfo:
         return view.account, client
 
     async def _written(self, claims: dict[str, Any], client: Client) -> Response:
-        algorithm = client.metadata.userinfo_signed_response_alg
-        if algorithm is None:
+        asked = client.metadata
+        algorithm, encrypted = asked.userinfo_signed_response_alg, asked.userinfo_encrypted_response_alg
+        if algorithm is None and encrypted is None:
             return Response(_encode(claims), headers=_NO_STORE, media_type="application/json")
-        # §5.3.2: a signed answer contains iss and aud, so that nobody takes it for another client's.
-        signed = await self._answers.sign(
-            claims | {"iss": self._issuer, "aud": client.client_id}, algorithm=algorithm, typ="JWT"
-        )
-        return Response(signed, headers=_NO_STORE, media_type="application/jwt")
+        if algorithm is None:
+            text = _encode(claims).decode()
+        else:
+            # §5.3.2: a signed answer contains iss and aud, so that nobody takes it for another client's.
+            named = claims | {"iss": self._issuer, "aud": client.client_id}
+            text = await self._answers.sign(named, algorithm=algorithm, typ="JWT")
+        if encrypted is not None:
+            # §5.3.2: signed first, then encrypted: a nested JWT (RFC 7519 §5.2).
+            encoding, cty = asked.userinfo_encrypted_response_enc or ENCODINGS[0], "JWT" if algorithm else None
+            text = await self._encryption.encrypt(client, text, algorithm=encrypted, encoding=encoding, cty=cty)
+        return Response(text, headers=_NO_STORE, media_type="application/jwt")
 
     def _refused(self, error: OAuthError, request: Request) -> Response:
         bare = isinstance(error, _NoCredentials)
