@@ -96,6 +96,16 @@ async def test_a_dead_key_makes_room(people, add, sample):
     assert await add("k2", most=1, rev=1) == "added"
 
 
+async def test_who_makes_and_revokes_without_end_is_stopped_until_the_dead_are_swept(people, add, sample, store_clock):
+    for n in range(10):
+        assert await add(f"k{n}", most=1, rev=10**6) == "added"
+        assert await people.revoke_api_key(f"k{n}", account_id="ada", audit=sample.event())
+    assert await add("more", most=1, rev=10**6) == "too_many"
+    store_clock.advance(100)
+    await people.sweep(limit=99, retention=100)
+    assert await add("more", most=1, rev=10**6) == "added"
+
+
 async def test_a_key_is_revoked_by_exactly_one_and_only_by_its_own_account(people, add, sample):
     await add()
     assert not await people.revoke_api_key("k1", account_id="eve", audit=sample.event())

@@ -18,7 +18,8 @@ class ApiKeys(Protocol):
     """
 
     async def add_api_key(self, new: NewApiKey, *, most: int, audit: AuditEvent) -> Added:
-        """Record it, unless its owner has ``most`` living ones: of racing callers no more succeed than there was room for.
+        """Record it, unless its owner has ``most`` living ones, or ten times as many that were not swept yet: of racing callers
+        no more succeed than there was room for.
         Raises ValueError for a digest or id that is there, and for text that cannot be kept.
         """
         ...

@@ -17,6 +17,8 @@ API_KEY_COLUMNS: Final = (
     "k.id, k.account_id, k.client_id, k.tenant, k.name, k.scope, k.audience, k.rev, k.created_at, k.expires_at, "
     "k.last_used_at"
 )
+DEAD_AND_LIVING: Final = 10
+"""So many times the keys that may live may be on record: each that is revoked has left a cut-off with every verifier."""
 OWNED: Final = "api_keys k LEFT JOIN accounts a ON a.id = k.account_id"
 _FLAGS: Final = 11
 """Where the columns of a key end."""

@@ -14,6 +14,7 @@ import msgspec
 from watchword_server.store.api_key_records import Added, ApiKey, ApiKeyView, NewApiKey
 from watchword_server.store.api_key_rows import (
     API_KEY_COLUMNS,
+    DEAD_AND_LIVING,
     OWNED,
     api_key_of,
     api_key_view_of,
@@ -33,7 +34,8 @@ _MAY_ADD: Final = (
     f"WHERE k.rev >= h.forgotten AND {key_standing('max')}"
 )
 _COUNT: Final = (
-    f"SELECT count(*) FROM {OWNED} WHERE k.client_id = ?2 AND k.account_id IS ?3 AND {key_alive('max', '?1')}"
+    f"SELECT count(*), coalesce(sum({key_alive('max', '?1')}), 0) FROM {OWNED} "
+    "WHERE k.client_id = ?2 AND k.account_id IS ?3"
 )
 _ADD: Final = (
     "INSERT INTO api_keys (id, digest, account_id, client_id, tenant, name, scope, audience, rev, expires_at, created_at) "
@@ -64,7 +66,8 @@ class SqliteApiKeys(SqliteFile):
             if connection.execute(_MAY_ADD, owner).fetchone() is None:
                 return "refused"
             now = self._now()
-            if connection.execute(_COUNT, (now, new.client_id, new.account_id)).fetchone()[0] >= most:
+            owned, living = connection.execute(_COUNT, (now, new.client_id, new.account_id)).fetchone()
+            if living >= most or owned >= DEAD_AND_LIVING * most:
                 return "too_many"
             connection.execute(_ADD, (*values, now))
             append_audit(connection, now, audit)

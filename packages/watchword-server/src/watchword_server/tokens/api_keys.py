@@ -261,7 +261,7 @@ class ApiKeyService:
         )
         match await self._store.add_api_key(new, most=self._settings.most, audit=audit):
             case "too_many":
-                raise KeyRefused(FieldError("name", "too_many", "would be one key too many: revoke one first"))
+                raise KeyRefused(FieldError("name", "too_many", "would be one key too many: revoke one, or wait"))
             case "refused":
                 raise KeyRefused(FieldError("account", "unknown", "was ended a moment ago"))
             case "added":

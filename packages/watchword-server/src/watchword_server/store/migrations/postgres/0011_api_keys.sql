@@ -65,6 +65,8 @@ BEGIN
         SELECT count(*) FROM api_keys k
         WHERE k.client_id = p_client AND k.account_id IS NOT DISTINCT FROM p_account AND k.ended_at IS NULL
             AND k.expires_at > v_now AND k.rev >= watchword_key_cut_off(k.account_id, k.client_id, k.tenant)
+    ) OR 10 * p_most <= (
+        SELECT count(*) FROM api_keys k WHERE k.client_id = p_client AND k.account_id IS NOT DISTINCT FROM p_account
     ) THEN
         RETURN 'too_many';
     END IF;
