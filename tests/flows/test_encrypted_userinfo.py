@@ -31,7 +31,7 @@ async def read(oauth, **metadata):
     return account, await oauth.userinfo((await oauth.tokens(app, account))["access_token"])
 
 
-@pytest.mark.rfc("openid-core §5.3.2")
+@pytest.mark.rfc("openid-core §5.3.2/3")
 async def test_userinfo_is_signed_and_then_encrypted_to_the_client(oauth):
     account, answer = await read(oauth, jwks=published(KEY), userinfo_signed_response_alg="ES256", **ASKED)
     assert answer.headers["content-type"] == "application/jwt"

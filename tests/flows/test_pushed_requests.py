@@ -64,6 +64,7 @@ async def test_a_refusal_uses_a_pushed_request_up_too(oauth, ada):
     assert ada.answer.status_code == 400
 
 
+@pytest.mark.rfc("9126 §7.5")
 @pytest.mark.rfc("9126 §2.2/3")
 @pytest.mark.rfc("9126 §7.2")
 async def test_request_uri_swapping_and_parameters_beside_it_change_nothing(oauth, ada):
@@ -96,6 +97,7 @@ async def test_a_pushed_request_runs_out(oauth, ada):
         assert ada.answer.status_code == 400
 
 
+@pytest.mark.rfc("9126 §7.2")
 @pytest.mark.rfc("9126 §2.1/2")
 @pytest.mark.rfc("9126 §2.1/3")
 @pytest.mark.parametrize(
