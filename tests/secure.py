@@ -83,18 +83,23 @@ class Secure(Process):
 
 
 async def passes(person: Person, url: str, email: str = ADA) -> str:
-    """Log in, consent and log out, as far as asked. Returns where the browser was sent; what it posts there is in
+    """Log in, consent, connect a device and log out, as far as asked. Returns where the browser was sent; what it posts there is in
     ``person.posted``.
     """
     person.posted = None
     await person.goes_to(url)
-    for _ in range(4):
+    for _ in range(6):
         if person.left is not None:
             return person.left
         if "response" in person.page.ids:
             [form] = person.page.forms
             person.posted = form.fields
             return form.action
+        if "connected" in person.page.ids:
+            return str(person.answer.url)
+        if "go-on" in person.page.ids:
+            await person.press("go-on")
+            continue
         if "sign-out" in person.page.ids:
             await person.press("sign-out")
             continue

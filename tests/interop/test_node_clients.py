@@ -24,6 +24,7 @@ SCOPE = "openid profile email offline_access"
 SECRET = "a secret of forty characters, and no more"
 KEY = Key.generate("ES256", "client-key")
 BACK_CHANNEL = free_port()
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 WAYS = {
     "client_secret_basic": "RS256",
@@ -56,6 +57,7 @@ CLIENTS = [
     client("bound", "private_key_jwt", dpop_bound_access_tokens=True),
     client("robot", "client_secret_basic", redirect_uris=[], grant_types=["client_credentials"], scope="read"),
     client("orders", "client_secret_basic", grant_types=["authorization_code", EXCHANGE := "urn:ietf:params:oauth:grant-type:token-exchange"], exchange=True),
+    client("television", "none", redirect_uris=[], grant_types=[DEVICE], application_type="native"),
     client("told", "client_secret_basic", backchannel_logout_uri=f"https://localhost:{BACK_CHANNEL}/out"),
 ]  # fmt: skip
 
@@ -169,6 +171,21 @@ async def test_pushed_requests(node, server, more):
 async def test_response_modes(node, server, mode):
     told = await node.tells("everything", server, "client_secret_basic", response_mode=mode)
     assert told["sub"] == server.account
+
+
+async def test_a_television_is_signed_in_by_a_person_elsewhere(packages, trust, server):
+    """By openid-client, which waits between its questions for as long as it was told."""
+    node = Node("openid_client", packages, trust)
+    try:
+        assert (await node.tells("device", server, "television", scope="openid profile"))["sub"] == server.account
+    finally:
+        node.stop()
+
+
+@pytest.mark.soak
+async def test_a_television_that_asks_early_is_told_to_wait(strict, server):
+    told = await strict.tells("device", server, "television", scope="openid profile")
+    assert (told["early"], told["sub"]) == ("authorization_pending", server.account)
 
 
 async def test_both_documents_of_discovery_say_the_same(strict, server):

@@ -2,7 +2,7 @@
 
 import * as oauth from "oauth4webapi";
 import { createRemoteJWKSet, importJWK, jwtVerify } from "jose";
-import { asked, listener, opened, tell } from "./talk.mjs";
+import { listener, opened, tell } from "./talk.mjs";
 
 const REDIRECT = "https://app.example.test/callback";
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -179,7 +179,7 @@ await tell({
         as, client, await oauth.deviceCodeGrantRequest(as, client, auth, started.device_code));
     let early = null;
     await poll().catch((error) => (early = error.error));
-    await asked(started);
+    await opened(started.verification_uri_complete);
     await new Promise((resolve) => setTimeout(resolve, started.interval * 1000 + 100));
     const result = await poll();
     return { early, started, sub: oauth.getValidatedIdTokenClaims(result).sub };

@@ -25,12 +25,6 @@ export async function opened(url) {
   return new Request(back, { method: "POST", body: new URLSearchParams(form) });
 }
 
-/** Have the test do something: returns what it answers. */
-export async function asked(name) {
-  say({ asked: name });
-  return heard();
-}
-
 /** A listener over https for one POST. `came` resolves to its body; `url` is where it listens. */
 export async function listener(tls, port) {
   let arrived;
