@@ -71,6 +71,7 @@ def test_envoy_tells_by_the_question_itself():
         ["GET /url HTTP/1.1", "X-Original-URI: /a", "X-Original-URI: /b"],
         ["GET /url HTTP/1.1", "X-Real-IP: 1.1.1.1", "x-real-ip: 2.2.2.2"],
         ["GET /url HTTP/1.1", "Host: a", "Host: b"],
+        ["GET /url HTTP/1.1", "Content-Length: 0", "Content-Length: 40"],
         ["GET /token?scope= HTTP/1.1"],
         ["GET /token?scope=a&role= HTTP/1.1"],
         ["GET /token?role HTTP/1.1"],

@@ -54,7 +54,7 @@ _HEADERS: Final = {
     Told.FORWARDED: ("x-forwarded-method", "x-forwarded-uri", "x-forwarded-host", "x-forwarded-for"),
 }
 _ONCE: Final = frozenset(
-    {name for names in _HEADERS.values() for name in names} | {"host", "x-original-content-length"}
+    {name for names in _HEADERS.values() for name in names} | {"host", "content-length", "x-original-content-length"}
 )
 
 

@@ -31,7 +31,8 @@ _ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 def request_of(method: str, target: str, headers: Mapping[str, str], client: str | None) -> UrlRequest:
     """A request as it is held against a URL; names of ``headers`` in lower case, doubled ones joined by a comma."""
-    length = headers.get("content-length", "")
+    # RFC 9112 §6.3: Transfer-Encoding overrides the Content-Length, which then says nothing of what will come.
+    length = "" if "transfer-encoding" in headers else headers.get("content-length", "")
     return UrlRequest(
         method,
         target,
