@@ -226,3 +226,16 @@ async def test_open_redirector_a_strangers_logout_sends_nobody_away_who_is_not_s
     await ada.goes_to("/logout", client_id=DOCUMENT, post_logout_redirect_uri=BYE)
     await ada.press("sign-out")
     assert ada.left == BYE
+
+
+async def test_a_client_whose_document_hangs_does_not_keep_a_person_waiting_to_be_signed_out(oauth, ada, web):
+    await allowed(oauth, ada, web)
+    web.hangs = True
+    oauth.server.clock.advance(3600)
+    await ada.goes_to("/logout")
+    async with asyncio.timeout(10):
+        await ada.press("sign-out")
+    assert ada.answer.status_code == 200, ada.answer.text
+    await oauth.client("own", settings=FIRST_PARTY)
+    await ada.goes_to("/authorize", **asking("own", prompt="none"))
+    assert ada.told["error"] == "login_required"

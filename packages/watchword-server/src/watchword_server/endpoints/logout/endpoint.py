@@ -5,6 +5,8 @@ Holds no rule of what a request may say; request.py does.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -44,6 +46,7 @@ _FRAME_SECONDS: Final = 2
 """How long the frames of other clients are given before the browser goes on."""
 _MOST_FRAMES: Final = 32
 _MAX_URL: Final = 7_900
+_log = logging.getLogger(__name__)
 _TICKET_VALUES: Final = ("client_id", "post_logout_redirect_uri", "state", "ui_locales")
 
 
@@ -191,11 +194,17 @@ class Logout:
     async def _frames(self, view: SignOnView) -> tuple[str, ...]:
         """Where the browser tells clients that they are logged out (Front-Channel Logout §2), each with issuer and sid."""
         frames: dict[str, None] = {}
-        for held in await self._services.state.client_sessions(sign_on=view.sign_on.id, limit=_MOST_FRAMES):
-            client = await find_if_reachable(self._services.clients, held.session.client_id)
-            uri = client.metadata.frontchannel_logout_uri if client is not None else None
-            if uri is not None and is_framable(uri):
-                frames[with_query(uri, {"iss": self._services.issuer, "sid": held.session.sid})] = None
+        sessions = await self._services.state.client_sessions(sign_on=view.sign_on.id, limit=_MOST_FRAMES)
+        try:
+            # Nobody waits to be signed out until strangers' hosts have told what their clients are.
+            async with asyncio.timeout(_FRAME_SECONDS):
+                for held in sessions:
+                    client = await find_if_reachable(self._services.clients, held.session.client_id)
+                    uri = client.metadata.frontchannel_logout_uri if client is not None else None
+                    if uri is not None and is_framable(uri):
+                        frames[with_query(uri, {"iss": self._services.issuer, "sid": held.session.sid})] = None
+        except TimeoutError:
+            _log.warning("not all clients are told of a logout by frames: the document of one did not come in time")
         return tuple(frames)
 
     def _done(
