@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from watchword.adapters.asgi import BearerMiddleware, accepted_subprotocol, presented_by, token_of
 from watchword.adapters.gate import Presented
+from watchword.testing import FakeDpopKey
 
 from .conftest import BARE, MALFORMED
 from .stages.callers import AsgiCaller
@@ -165,3 +166,18 @@ async def test_what_a_request_presents_is_shown_to_nobody(issuer, caplog):
     for shown in (repr(presented), repr(admitted), str(presented), caplog.text):
         assert not any(part in shown for part in token.split("."))
     assert repr(presented) == "Presented(1 credentials, 1 proofs)"
+
+
+@pytest.mark.parametrize("path", ["/\ud800", "/\x00", ""])
+async def test_a_path_that_no_text_encodes_is_refused_and_no_failure(issuer, path):
+    key, sent = FakeDpopKey(clock=issuer.clock), []
+    token = issuer.token(cnf={"jkt": key.jkt})
+    shown = key.headers("GET", "http://h/x", token)
+    headers = [(name.lower().encode(), value.encode()) for name, value in shown.items()]
+
+    async def send(message):
+        sent.append(message)
+
+    app = BearerMiddleware(None, issuer.verifier())
+    await app({"type": "http", "method": "GET", "path": path, "headers": [*headers, (b"host", b"h")]}, None, send)
+    assert sent[0]["status"] == 401

@@ -111,7 +111,7 @@ def presented_by(scope: Scope) -> Presented:
     certificate = thumbprint_in(scope) if scope.get("extensions") else None
     if not dpop:
         return Presented(authorization, protocols, certificate=certificate)
-    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    path = (scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")).decode("latin-1")
     url = f"{_scheme(scope)}://{host}{path}"
     return Presented(authorization, protocols, dpop, scope.get("method", "GET"), url, certificate)
 
