@@ -240,3 +240,12 @@ async def test_attack_a_token_bound_to_a_certificate_is_not_exchanged_into_one_b
     refused(await oauth.token(client, exchange, headers=shown(stranger), **given), "invalid_request")
     answer = await oauth.token(client, exchange, headers=shown(billing), **given)
     assert said(answer.json()["access_token"])["cnf"] == {"x5t#S256": thumbprint(billing)}
+
+
+async def test_clients_of_fapi_2_may_bind_their_tokens_to_the_certificate_instead_of_a_key(oauth, billing):
+    client = await machine(
+        oauth, settings=ClientSettings(profile="fapi2"), id_token_signed_response_alg="ES256", **BOUND
+    )
+    answer = await asked(oauth, client, **shown(billing))
+    assert answer.status_code == 200, answer.text
+    assert said(answer.json()["access_token"])["cnf"] == {"x5t#S256": thumbprint(billing)}
