@@ -97,6 +97,12 @@ async def test_a_compressed_body_is_refused(app, call):
     assert answer.status == 415
 
 
+async def test_a_compressed_body_is_refused_whatever_else_its_encoding_is_said_to_be(app, call):
+    for said in (["gzip", "identity"], ["identity", "gzip"], ["", "br"]):
+        headers = [JSON, *(("content-encoding", one) for one in said)]
+        assert (await call(app, "POST", headers=headers, body=b"{}")).status == 415
+
+
 async def test_an_announced_body_over_the_limit_is_refused_unread(app, call):
     async def never() -> dict[str, Any]:
         raise AssertionError("the body was read")
