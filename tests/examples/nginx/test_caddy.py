@@ -39,7 +39,7 @@ class Caddy:
 
 
 @asynccontextmanager
-async def started(tmp_path):
+async def started(tmp_path, behind="file_server"):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -51,7 +51,7 @@ async def started(tmp_path):
         single_use=MemorySingleUse(),
     )
     async with serve(Checker(issuer.verifier(), urls), "127.0.0.1:0", Told.FORWARDED) as where:
-        text = TEMPLATE.read_text().replace("@PORT@", str(port)).replace("@EDGE@", where)
+        text = TEMPLATE.read_text().replace("file_server", behind).replace("@PORT@", str(port)).replace("@EDGE@", where)
         (tmp_path / "Caddyfile").write_text(text.replace("@ROOT@", str(ROOT / "examples/demonstration")))
         process = subprocess.Popen(
             ["caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"],
@@ -101,3 +101,18 @@ async def test_a_signed_prefix_opens_its_segments_until_the_session_ends(tmp_pat
             assert await caddy.ask(playlist.replace("index.m3u8", escape)) == 403
         caddy.issuer.cut_off("session", "session-ada")
         assert await caddy.ask(playlist.replace("index.m3u8", "1.m4s")) == 403
+
+
+async def test_a_client_cannot_say_itself_what_the_checker_leaves_empty(tmp_path):
+    names = ("X-Watchword-Subject", "X-Watchword-Session", "X-Watchword-Roles", "X_Watchword_Subject")
+    shown = "|".join(f"{{http.request.header.{name}}}" for name in names)
+    async with started(tmp_path, f'respond "said {shown}"') as caddy:
+        target = caddy.signed("/media/1/film.mp4")  # bound to nobody
+        reader, writer = await asyncio.open_connection("127.0.0.1", caddy.port)
+        lines = [f"GET {target} HTTP/1.1", f"Host: localhost:{caddy.port}", "Connection: close"]
+        writer.write("\r\n".join([*lines, *(f"{name}: admin" for name in names), "", ""]).encode())
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"said " in answer
+        assert b"admin" not in answer
