@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
-from joserfc import jwk, jwt
+from joserfc import jwe, jwk, jwt
 from relying_party import ASSERTION, RelyingParty
 from secure import ADA, Secure, passes
 from story import PASSWORD
@@ -28,6 +28,7 @@ ELSEWHERE = {
     "token_endpoint_auth_methods_supported", "introspection_endpoint_auth_methods_supported",
     "revocation_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported",
     "introspection_endpoint_auth_signing_alg_values_supported", "revocation_endpoint_auth_signing_alg_values_supported",
+    "userinfo_encryption_alg_values_supported", "userinfo_encryption_enc_values_supported",
     "grant_types_supported", "claims_supported", "authorization_signing_alg_values_supported",
 }  # fmt: skip
 """Lists whose every value a test below of its own uses."""
@@ -212,6 +213,25 @@ async def test_every_algorithm_of_id_tokens_and_userinfo(server, ada):
         assert told.headers["content-type"] == "application/jwt"
         signed = rp.verified(told.text)
         assert (signed["sub"], signed["aud"]) == (claims["sub"], rp.client_id)
+
+
+async def test_every_encryption_of_userinfo(server, ada):
+    for algorithm in server.metadata["userinfo_encryption_alg_values_supported"]:
+        options = {"kid": "enc", "use": "enc", "alg": algorithm}
+        key = jwk.RSAKey.generate_key(2048, options) if "RSA" in algorithm else jwk.ECKey.generate_key("P-256", options)
+        for encoding in server.metadata["userinfo_encryption_enc_values_supported"]:
+            rp = registered(
+                server, userinfo_encrypted_response_alg=algorithm, userinfo_encrypted_response_enc=encoding,
+                jwks={"keys": [key.as_dict(private=False)]},
+            )  # fmt: skip
+            answer, claims = await rp.signs_in(ada)
+            sealed = rp.userinfo(answer["access_token"])
+            assert sealed.status_code == 200, (algorithm, sealed.text)
+            opened = jwe.decrypt_compact(sealed.text, key, algorithms=[algorithm, encoding])
+            assert opened.headers()["enc"] == encoding
+            body = opened.plaintext.decode()
+            told = rp.verified(body) if body.count(".") == 2 and not body.startswith("{") else json.loads(body)
+            assert told["sub"] == claims["sub"]
 
 
 async def test_every_algorithm_of_introspection(server, ada):
