@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from oauth_story import OAuth, Registered, refused, said
+from oauth_story import ORIGIN, OAuth, Registered, refused, said
 from watchword_server.clients.metadata import ClientSettings
 
 ORDERS, STOCK = "https://orders.example.test", "https://stock.example.test"
@@ -176,3 +176,15 @@ async def test_a_subject_that_says_who_may_act_is_obeyed(oauth, person, orders, 
     token = oauth.server.services.keys.signer("at+jwt").sign(msgspec.json.encode(claims))
     answer = await exchange(oauth, orders, token)
     assert (answer.status_code == 200) is works, answer.text
+
+
+async def test_what_was_made_of_a_clients_own_token_dies_with_that_client(oauth, orders):
+    robot = await oauth.machine("robot", scope="read")
+    own = (await oauth.token(robot, "client_credentials", scope="read", resource=ORDERS)).json()["access_token"]
+    made = (await exchange(oauth, orders, own)).json()["access_token"]
+    opaque = (await exchange(oauth, orders, own, resource=f"{STOCK}/opaque")).json()["access_token"]
+    for token in (made, opaque):
+        assert (await oauth.introspected(orders, token))["active"]
+    assert await oauth.server.services.oauth.administration.disable("robot", ORIGIN)
+    for token in (made, opaque):
+        assert await oauth.introspected(orders, token) == {"active": False}

@@ -116,9 +116,14 @@ async def test_a_cut_off_of_access_tokens_alone_is_no_logout() -> None:
 
 
 @pytest.mark.rfc("openid-backchannel-logout §2.2/2")
-async def test_when_all_sessions_of_an_account_end_a_client_is_told_once_unless_it_needs_each() -> None:
+async def test_when_all_sessions_of_an_account_end_each_is_named() -> None:
+    told = await notices(Ended(*(ended(f"a{n}") for n in range(3))), news("account", "ada"))
+    assert [payload["sid"] for _, payload in told] == ["a0", "a1", "a2"]
+
+
+async def test_when_everything_ends_a_client_is_told_once_of_an_account_unless_it_needs_each() -> None:
     sessions = [ended(f"a{n}") for n in range(3)] + [ended(f"b{n}", "strict") for n in range(2)]
-    assert await notices(Ended(*sessions), news("account", "ada")) == [
+    assert await notices(Ended(*sessions), news("everything", "")) == [
         ("app", {"account_id": "ada"}),
         ("strict", {"account_id": "ada", "sid": "b0"}),
         ("strict", {"account_id": "ada", "sid": "b1"}),

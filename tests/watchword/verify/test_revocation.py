@@ -48,6 +48,14 @@ def test_the_others_are_cut_off_up_to_a_position(axis, value, rev, dead):
         assert view.kills(bearer(rev=rev, sub="bob", client_id="cli", tenant="other")) is None
 
 
+def test_what_was_made_of_a_clients_own_token_dies_with_that_client():
+    view = view_of(cut("client", "robot", 10))
+    assert view.kills(bearer(sid=None, sub="robot", client_id="orders", rev=5)) == "client"
+    assert view.kills(bearer(sid=None, sub="robot", client_id="orders", rev=10)) is None
+    # An account may be called as a client is: of people's tokens the client alone counts.
+    assert view.kills(bearer(sub="robot", client_id="orders", rev=5)) is None
+
+
 @pytest.mark.parametrize(
     ("sid", "rev", "dead"),
     [("s1", 4, True), ("s1", 5, False), ("s1", 9, False), ("s2", 9, True), (None, 9, True), ("s1", None, True)],

@@ -69,8 +69,9 @@ class LogoutTranslator:
         """A notice for each client that wants one and had a session that this cut-off ended."""
         if not news.ends_sessions:
             return ()
-        # One that spares a session ends single ones; else all of an account at a client end together.
-        together = news.axis in {"account", "tenant", "everything", "client"} and news.spares is None
+        # Of the few sessions of one account each is named, which every client understands; where whole installations end,
+        # all of an account at a client end together.
+        together = news.axis in {"tenant", "everything", "client"} and news.spares is None
         found: dict[tuple[str, str], NewDelivery] = {}
         after: str | None = None
         wants: dict[str, Client | None] = {}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 from watchword.clock import Clock
 from watchword.jose import jws
 from watchword.jose.errors import JoseError
@@ -86,7 +87,12 @@ class TokenReader:
 
     async def is_alive(self, token: ReadToken) -> bool:
         """Whether neither it nor what it rests on was ended or cut off, as the store says now."""
-        return await self._store.is_alive(token.facts) if token.alive is None else token.alive
+        alive = await self._store.is_alive(token.facts) if token.alive is None else token.alive
+        subject = token.claims.get("sub", token.facts.client_id)
+        if not alive or token.facts.sid is not None or subject == token.facts.client_id:
+            return alive
+        # What another client made of a client's own token (RFC 8693) dies with that client too.
+        return await self._store.is_alive(replace(token.facts, client_id=subject))
 
     async def _recorded(self, raw: str) -> ReadToken | None:
         digest = opaque_digest(raw)

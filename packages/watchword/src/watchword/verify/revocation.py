@@ -245,13 +245,18 @@ class RevocationView:
             return "key"
         if (cut := self._accounts.get(token.sub)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
             return "account"
-        if self._clients and (cut := self._clients.get(token.client_id)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
+        if self._clients and self._kills_client(token):
             return "client"
         if self._tenants and (cut := self._tenants.get(token.tenant)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
             return "tenant"
         if self._everything and (cut := self._everything.get("")) is not None and _reaches(cut, token):
             return "everything"
         return None
+
+    def _kills_client(self, token: Revocable) -> bool:
+        # What another client made of a client's own token (RFC 8693) is about that client, and dies with it as well.
+        named = (token.client_id,) if token.sid is not None else (token.client_id, token.sub)
+        return any((cut := self._clients.get(one)) is not None and _reaches(cut, token) for one in named)  # type: ignore[arg-type]
 
     def kills_family(self, family: str) -> bool:
         """Whether a refresh family was cut off; access tokens do not name theirs."""
