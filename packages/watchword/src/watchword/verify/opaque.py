@@ -15,6 +15,7 @@ from typing import Final
 
 from watchword.clock import Clock
 from watchword.verify.access_token import AccessToken
+from watchword.verify.background import ended
 from watchword.verify.errors import RejectionReason, TokenRejected, VerifierUnavailable
 from watchword.verify.introspection import Introspection, IntrospectionEndpoint, IntrospectionFailed, read_answer
 from watchword.verify.lookup import RevocationLookup, Step
@@ -116,6 +117,9 @@ class OpaqueTokens:
             step = self._asked.get(key)
             if step is not None:
                 return step
+            if self._known(key):
+                # The answer came between this caller's look and now: nobody needs to ask again.
+                return ended()
             if self._clock.monotonic() < self._failed_until or len(self._asked) >= self._settings.max_waiting:
                 return None
             step = self._asked[key] = Future()
@@ -125,6 +129,12 @@ class OpaqueTokens:
                 self._pool = ThreadPoolExecutor(self._settings.max_concurrent, "watchword-introspection")
             self._pool.submit(self._work, key, raw, step)
         return step
+
+    def _known(self, key: str) -> bool:
+        monotonic = self._clock.monotonic()
+        seen = self._active.recent.get(key) or self._active.find_older(key)
+        refused = self._refused.get(key)
+        return (seen is not None and monotonic < seen[2]) or (refused is not None and monotonic < refused[1])
 
     def close(self) -> None:
         """End the threads after the questions under way."""
