@@ -34,7 +34,7 @@ FORCE:
 run: .venv/.runs  ## the server with its playground on :8000 and a demonstration API on :8001
 	@$(PY) examples/demonstration/run.py
 
-# Two processes: what the smallest machine we care for has cores.
+# Three processes on two cores: most of the time a test waits for servers, databases and browsers of its own.
 test: .venv/.ready  ## every test but the soak; T="..." narrows it
 	@.ci/chromium
 	@.ci/nginx
