@@ -99,5 +99,11 @@ def test_every_code_of_a_problem_is_described() -> None:
 
 
 def test_every_reason_of_a_refused_refresh_is_described() -> None:
-    bound_only = {Reason.PROOF_MISSING, Reason.PROOF_WRONG, Reason.SCOPE_EXCEEDED, Reason.RESOURCE_EXCEEDED}
+    bound_only = {
+        Reason.PROOF_MISSING,
+        Reason.PROOF_WRONG,
+        Reason.SCOPE_EXCEEDED,
+        Reason.RESOURCE_EXCEEDED,
+        Reason.DETAILS_EXCEEDED,
+    }
     assert {reason for reason in set(Reason) - bound_only if f"`{reason.value}`" not in PAGE} == set()

@@ -151,6 +151,8 @@ def _common_members(services: Services) -> dict[str, Any]:
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
     }
+    if types := services.oauth.entitlements.details.types:
+        members["authorization_details_types_supported"] = list(types)
     if asks_certificates(services.settings):
         members["tls_client_certificate_bound_access_tokens"] = True
     for endpoint, offered in (("token", methods), ("introspection", confidential), ("revocation", methods)):

@@ -14,6 +14,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 from watchword.oauth.scope import parse_scope
 
+from watchword_server.clients.details import DetailRules
 from watchword_server.clients.encryption import Encrypt, encrypters
 from watchword_server.clients.metadata import Client
 from watchword_server.settings.oauth import STANDARD_SCOPES, resource_identifier
@@ -66,6 +67,8 @@ class Entitlements:
         self._own = {settings.issuer, settings.audience}
         self._longest = longest_lifetime(settings)
         self._encrypters = encrypters(settings.resources)
+        self.details = DetailRules(settings.authorization_details, self.may_target)
+        """What may be asked for beyond scopes (RFC 9396)."""
         of_roles = {scope for role in settings.roles.values() for scope in role.scopes}
         of_resources = {scope for resource in settings.resources.values() for scope in resource.scopes}
         self.scopes: tuple[str, ...] = tuple(

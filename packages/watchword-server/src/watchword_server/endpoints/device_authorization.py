@@ -19,6 +19,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode, GrantType
 
 from watchword_server.clients.client_request import ClientRequests
+from watchword_server.clients.details import locations
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.store.authorization_port import Codes
 from watchword_server.store.authorization_records import NewDeviceCode
@@ -77,11 +78,13 @@ class DeviceAuthorization:
         if not client.is_confidential and not await services.throttle.admits(address):
             # Anybody can ask in the name of a public client: nobody fills the store so, nor makes codes easier to hit.
             raise OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, "too many codes were asked for from here; try later")
-        resource = services.entitlements.resources(client, form.resources)
+        details = services.entitlements.details.read(client, form.get("authorization_details"))
+        resource = services.entitlements.resources(client, (*form.resources, *locations(details)))
         agent = request.headers.get("user-agent", "")
         wanted = DeviceRequest(
             scope=services.entitlements.scope(client, form.get("scope"), resource),
             resource=resource,
+            details=details,
             device=device_label(agent),
             device_kind=device_kind(agent),
         )

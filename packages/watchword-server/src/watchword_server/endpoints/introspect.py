@@ -16,6 +16,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.client_request import ClientRequests
+from watchword_server.clients.details import meant_for
 from watchword_server.clients.metadata import Client
 from watchword_server.tokens import refresh_token
 from watchword_server.tokens.api_keys import PREFIX as KEY_PREFIX
@@ -100,6 +101,10 @@ class Introspection:
         if of_key:
             await self._keys.used(token)
         members = {name: value for name, value in token.claims.items() if name not in _OURS}
+        if "authorization_details" in members and token.facts.client_id != caller.client_id:
+            # RFC 9396 §9.2: filtered to what concerns the resource server that asks.
+            audiences = {*(caller.settings.audiences or (self._audience,)), caller.client_id}
+            members["authorization_details"] = meant_for(tuple(members["authorization_details"]), audiences)
         if token.facts.account_id is not None and token.facts.client_id == caller.client_id:
             members["sub"] = self._answers.subjects.of(caller, token.facts.account_id)
         return {"active": True, **members, "token_type": "Bearer" if token.jkt is None else "DPoP"}

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from watchword_server.settings.api_keys import ApiKeys
 from watchword_server.settings.deliveries import GlobalRevocation, Outbox, Outgoing, Ssf, StatusLists
+from watchword_server.settings.details import DetailType, described_types
 from watchword_server.settings.oauth import OAuth, Resource, SelfRegistration, described_resources, described_scopes
 from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
@@ -307,6 +308,11 @@ class Settings(Section):
     resources: Annotated[dict[str, Resource], Table, AfterValidator(described_resources)] = _of(
         {},
         'Resource servers by identifier (RFC 8707): `{"https://api.example.com": {name, scopes, format, lifetime}}`.',
+    )
+    authorization_details: Annotated[dict[str, DetailType], Table, AfterValidator(described_types)] = _of(
+        {},
+        "Types of authorization details (RFC 9396) that clients may ask for: "
+        "`{payment: {words, members, actions, locations, without_person}}`.",
     )
     clients: Annotated[tuple[dict[str, Any], ...], Table] = _of(
         (), "Clients that are not on record in the store, by the names of RFC 7591; see how-to/clients.", repr=False

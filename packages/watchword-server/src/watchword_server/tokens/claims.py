@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
+from msgspec.structs import replace
 from watchword.clock import EpochSeconds
 
+from watchword_server.clients.details import Details, meant_for
 from watchword_server.clients.entitlement import TokenForm
 from watchword_server.clients.metadata import Client
 from watchword_server.sessions.status_numbers import status_reference
@@ -104,14 +106,17 @@ class AccessClaims:
         *,
         scope: tuple[str, ...] | None = None,
         resource: tuple[str, ...] | None = None,
+        details: Details | None = None,
         confirmation: Mapping[str, str] | None = None,
         form: TokenForm | None = None,
     ) -> AccessTerms:
         """The terms of a refreshed token: the account's roles as they are now, scope and resources as they were granted or,
-        with `scope` and `resource`, a part of them (RFC 6749 §6, RFC 8707 §2.2).
+        with `scope` and `resource`, a part of them (RFC 6749 §6, RFC 8707 §2.2); with `details` a part of the authorization details.
         """
         family = view.family
         granted = decode_terms(family.terms)
+        if details is not None:
+            granted = replace(granted, details=details)
         return self._terms(
             view,
             client_id=family.client_id,
@@ -169,6 +174,7 @@ class AccessClaims:
         resource: tuple[str, ...],
         rev: int,
         now: EpochSeconds,
+        details: Details = (),
         confirmation: Mapping[str, str] | None = None,
         form: TokenForm | None = None,
     ) -> AccessTerms:
@@ -186,6 +192,7 @@ class AccessClaims:
             roles=roles,
             permissions=tuple(sorted(self._rights(roles)[1])),
             tenant=client.tenant,
+            details=details,
             confirmation=confirmation,
             form=form or TokenForm(),
         )
@@ -302,7 +309,7 @@ class AccessClaims:
             tenant=account.tenant,
             not_after=not_after,
             confirmation=confirmation,
-            details=granted.details,
+            details=meant_for(granted.details, audience) if granted.details else (),
             userinfo=granted.userinfo_claims if "openid" in effective else (),
             form=form or TokenForm(),
         )

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from msgspec.structs import replace
 from watchword.clock import EpochSeconds
 
+from watchword_server.clients.details import Details
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client
 from watchword_server.store.authorization_port import Profiles
 from watchword_server.store.authorization_records import NewOpaqueToken, SignOn
 from watchword_server.store.records import Account, NewSession, Record
+from watchword_server.tokens.claims import AccessTerms
 from watchword_server.tokens.id_token import Authentication, IdTokens
 from watchword_server.tokens.issuer import AccessTokenIssuer, IssuedToken
 from watchword_server.tokens.person import asked_claims
@@ -37,6 +40,8 @@ class Approved(Record, frozen=True):
     read_at: EpochSeconds
     resource: tuple[str, ...]
     """For which resources the first access token is: all that were granted, or a part (RFC 8707 §2.2)."""
+    details: Details | None = None
+    """A part of the authorization details for the first access token (RFC 9396 §6.1); None: all that were granted."""
     device: str | None = None
     """What the session is on, for people; None: the device of the sign-on."""
     detached: bool = False
@@ -83,6 +88,8 @@ class Prepared(Record, frozen=True):
     refresh_token: str | None
     id_token: str | None
     opaque: NewOpaqueToken | None
+    details: Details = ()
+    """Authorization details of the access token."""
 
     def __repr__(self) -> str:
         """Without the tokens."""
@@ -143,12 +150,13 @@ class ClientSessions:
             family=None if family is None else family.family,
             sign_on=None if offline else sign_on.id,
         )
-        issued, scope = access
+        issued, access_terms = access
         return Prepared(
             session=session,
             access_token=issued.text,
             expires_in=issued.expires_in,
-            scope=scope,
+            scope=access_terms.scope,
+            details=access_terms.details,
             refresh_token=None if family is None else family.refresh_token,
             id_token=await self._id_token(approved, session, issued.text) if terms.is_openid else None,
             opaque=issued.record,
@@ -169,7 +177,7 @@ class ClientSessions:
 
     def _access(
         self, approved: Approved, holder: Holder, sid: str, expires_at: EpochSeconds, acr: str | None
-    ) -> tuple[IssuedToken, tuple[str, ...]]:
+    ) -> tuple[IssuedToken, AccessTerms]:
         client, terms, sign_on = approved.client, approved.terms, approved.sign_on
         access_terms = self._issuer.claims.terms_of_login(
             approved,
@@ -182,10 +190,10 @@ class ClientSessions:
             scope=terms.scope,
             audience=approved.resource or None,
             confirmation=holder.confirmation,
-            granted=terms,
+            granted=terms if approved.details is None else replace(terms, details=approved.details),
             form=self._entitlements.token_form(client, approved.resource),
         )
-        return self._issuer.issue(access_terms), access_terms.scope
+        return self._issuer.issue(access_terms), access_terms
 
     async def _id_token(self, approved: Approved, session: NewSession, access_token: str) -> str:
         seen = Authentication(

@@ -6,7 +6,7 @@ Decides nothing about guesses: the page that takes the code counts them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +23,8 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     scope: tuple[str, ...] = ()
     resource: tuple[str, ...] = ()
+    details: tuple[dict[str, Any], ...] = ()
+    """Authorization details (RFC 9396)."""
     device: str = ""
     """What asked, for people: ``curl``, ``Unknown device``."""
     device_kind: str = ""

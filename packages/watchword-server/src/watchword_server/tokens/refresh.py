@@ -39,6 +39,8 @@ class Reason(StrEnum):
     """More scope was asked for than was granted (RFC 6749 §6); nothing changed, the token is good."""
     RESOURCE_EXCEEDED = "resource_exceeded"
     """A resource was asked for that was not granted (RFC 8707 §2.2); nothing changed, the token is good."""
+    DETAILS_EXCEEDED = "details_exceeded"
+    """Authorization details were asked for that were not granted (RFC 9396 §6.1); nothing changed, the token is good."""
     REUSE = "reuse"
     RESTORED = "restored"
     """A generation that this store never issued, with a good MAC: the store was restored from a backup."""
@@ -51,7 +53,7 @@ class Reason(StrEnum):
     @property
     def leaves_token_good(self) -> bool:
         """Whether the presenter may come again with the same token; a cookie is then kept."""
-        return self is Reason.SCOPE_EXCEEDED or self is Reason.RESOURCE_EXCEEDED
+        return self in {Reason.SCOPE_EXCEEDED, Reason.RESOURCE_EXCEEDED, Reason.DETAILS_EXCEEDED}
 
 
 class OddKind(StrEnum):

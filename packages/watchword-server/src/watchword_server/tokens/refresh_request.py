@@ -6,8 +6,9 @@ Decides nothing; rotation.py walks with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
+from watchword_server.clients.details import Details
 from watchword_server.clients.entitlement import TokenForm
 from watchword_server.store.records import AuditEvent, Family, NewNotice, Origin, Record
 from watchword_server.tokens.refresh import Rules
@@ -37,6 +38,10 @@ class RefreshRequest(Record, frozen=True):
     """Whether the client may still have a scope that it was granted; None: all of them."""
     may_resource: Callable[[str], bool] | None = None
     """The same of a resource."""
+    details: Details | None = None
+    """A part of the granted authorization details (RFC 9396 §6.1); None: all of them."""
+    may_detail: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether the client may still have a detail that it was granted; None: all of them."""
     form_for: Callable[[tuple[str, ...]], TokenForm] | None = None
     """How access tokens for these resources are made; None: as signed tokens of the usual lifetime."""
     confirmation: Mapping[str, str] | None = None

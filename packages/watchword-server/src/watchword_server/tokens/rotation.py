@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from watchword.clock import EpochSeconds
 from watchword.jose import base64url
 
+from watchword_server.clients.details import Details, still
 from watchword_server.store.authorization_records import NewOpaqueToken
 from watchword_server.store.port import Families, StoreUnavailable
 from watchword_server.store.records import (
@@ -22,6 +23,7 @@ from watchword_server.store.records import (
     Record,
 )
 from watchword_server.tokens import refresh_token
+from watchword_server.tokens.claims import AccessTerms
 from watchword_server.tokens.issuer import AccessTokenIssuer, IssuedToken
 from watchword_server.tokens.refresh import (
     Advance,
@@ -36,6 +38,7 @@ from watchword_server.tokens.refresh import (
 )
 from watchword_server.tokens.refresh_request import REPEATED, RESTORED, REUSED, RefreshRequest
 from watchword_server.tokens.refresh_token import RefreshToken
+from watchword_server.tokens.terms import decode_terms
 
 __all__ = ["FateName", "MacKeys", "NewRefreshFamily", "RefreshRequest", "Refreshed", "Refused", "Rotation"]
 
@@ -79,6 +82,8 @@ class Refreshed(Record, frozen=True):
     odd: OddRepeat | None
     view: FamilyView
     """What was decided on; the generation in it is that before an advance."""
+    details: Details = ()
+    """Authorization details of the access token."""
     opaque: NewOpaqueToken | None = None
     """Of an opaque access token: what is to be recorded before it is handed out."""
 
@@ -211,16 +216,20 @@ class Rotation:
         resource = _still(request.resource, family.resource, request.may_resource)
         if resource == () and family.resource:
             return Refused(reason=Reason.RESOURCE_EXCEEDED, view=view)
+        details = still(request.details, decode_terms(family.terms).details, request.may_detail)
+        if details is None:
+            return Refused(reason=Reason.DETAILS_EXCEEDED, view=view)
         # Signed before anything is written: a signer that fails must not leave a family moved on and nobody told.
         targets = family.resource if resource is None else resource
         terms = claims.terms_of_refresh(
             view,
             scope=scope,
             resource=resource,
+            details=details,
             confirmation=request.confirmation,
             form=None if request.form_for is None else request.form_for(targets),
         )
-        granted = _granted(view, fate, self._issuer.issue(terms), terms.scope, secret)
+        granted = _granted(view, fate, self._issuer.issue(terms), terms, secret)
         return granted if await self._swap(view, request, fate) else None
 
     async def _swap(self, view: FamilyView, request: RefreshRequest, fate: Advance | Stay | Repeat) -> bool:
@@ -310,7 +319,7 @@ def _still(
 
 
 def _granted(
-    view: FamilyView, fate: Advance | Stay | Repeat, issued: IssuedToken, scope: tuple[str, ...], secret: bytes
+    view: FamilyView, fate: Advance | Stay | Repeat, issued: IssuedToken, terms: AccessTerms, secret: bytes
 ) -> Refreshed:
     family = view.family
     return Refreshed(
@@ -321,7 +330,8 @@ def _granted(
         ),
         fate=_FATE_NAMES[type(fate)],
         sets_cookie=not isinstance(fate, Stay),
-        scope=scope,
+        scope=terms.scope,
+        details=terms.details,
         odd=fate.odd if isinstance(fate, Repeat) else None,
         view=view,
         opaque=issued.record,

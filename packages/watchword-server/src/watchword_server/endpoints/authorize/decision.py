@@ -10,6 +10,7 @@ from starlette.responses import Response
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
+from watchword_server.clients.details import encode_details
 from watchword_server.endpoints.authorize.checking import Refusal
 from watchword_server.endpoints.authorize.hub import Hub
 from watchword_server.endpoints.authorize.request import AuthorizationRequest
@@ -45,7 +46,7 @@ class Decisions:
             asked.client.client_id,
             scope=asked.scope,
             resource=asked.resource,
-            details=b"",
+            details=encode_details(asked.details),
             audit=AuditEvent(
                 event="authorization.granted",
                 origin=origin(request, f"account:{account_id}"),

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from starlette.responses import Response
 from watchword.oauth.names import GrantType
 
+from watchword_server.clients.details import encode_details
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.authorize.services import AuthorizeServices, origin
 from watchword_server.endpoints.authorize.showing import Showing
@@ -81,10 +82,10 @@ class Devices:
             asked.client.client_id,
             scope=wanted.scope,
             resource=wanted.resource,
-            details=b"",
+            details=encode_details(wanted.details),
             audit=self._audit(visit, asked, view, "authorization.granted"),
         )
-        terms = AuthorizationTerms(scope=wanted.scope, resource=wanted.resource)
+        terms = AuthorizationTerms(scope=wanted.scope, resource=wanted.resource, details=wanted.details)
         return await self._decide(visit, asked, view, terms.encode(), "device.allowed")
 
     async def deny(self, visit: Visit, asked: DeviceAsked, view: SignOnView) -> bool:

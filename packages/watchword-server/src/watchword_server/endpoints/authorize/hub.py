@@ -192,6 +192,7 @@ class Hub:
         terms = AuthorizationTerms(
             scope=request.scope,
             resource=request.resource,
+            details=request.details,
             redirect_uri=request.destination.redirect_uri if request.redirect_uri_sent else None,
             code_challenge=request.code_challenge,
             nonce=request.nonce,

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from watchword.clock import EpochSeconds
 from watchword.oauth.names import ErrorCode, Prompt
 
+from watchword_server.clients.details import Details, added
 from watchword_server.endpoints.authorize.redirection import is_claimed_by_anyone
 from watchword_server.endpoints.authorize.request import AuthorizationRequest
 from watchword_server.store.authorization_records import Authorization, SignOn
@@ -62,6 +63,10 @@ class Consent(Record, frozen=True, kw_only=True):
     """What else was allowed before, and goes together with what is allowed now."""
     resource: tuple[str, ...] = ()
     """Where all of that will be allowed."""
+    details: Details = ()
+    """Authorization details asked for now (RFC 9396)."""
+    new_details: Details = ()
+    """Of them, what was not allowed before in these very words."""
 
 
 class Issue(Record, frozen=True):
@@ -138,7 +143,8 @@ def _whether(
     if is_claimed_by_anyone(request.destination.redirect_uri):
         # RFC 8252 §8.6: the server SHOULD NOT answer such a client without the person, who alone knows which app asks.
         return consent
-    covered = authorization is not None and not consent.new and set(request.resource) <= set(authorization.resource)
+    nothing_new = not consent.new and not consent.new_details
+    covered = authorization is not None and nothing_new and set(request.resource) <= set(authorization.resource)
     return None if covered else consent
 
 
@@ -147,11 +153,14 @@ def _consent(request: AuthorizationRequest, authorization: Authorization | None)
     resource for another scope allows the rest of their product as well: the person is shown all of it.
     """
     before, where = (authorization.scope, authorization.resource) if authorization else ((), ())
+    details = authorization.details if authorization else b""
     return Consent(
         scope=request.scope,
         new=tuple(one for one in request.scope if one not in before),
         held=tuple(one for one in before if one not in request.scope),
         resource=tuple(dict.fromkeys((*request.resource, *where))),
+        details=request.details,
+        new_details=added(request.details, details),
     )
 
 

@@ -17,6 +17,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import CodeChallengeMethod, ErrorCode, GrantType, Prompt, ResponseMode, ResponseType
 from watchword.oauth.scope import parse_scope
 
+from watchword_server.clients.details import Details, locations
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.authorize.parameters import Destination, Parameters
@@ -37,6 +38,9 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uri_sent: bool
     scope: tuple[str, ...]
     resource: tuple[str, ...] = ()
+    """Named one by one, or as locations of details."""
+    details: Details = ()
+    """Authorization details (RFC 9396)."""
     code_challenge: str | None = None
     nonce: str | None = None
     dpop_jkt: str | None = None
@@ -75,7 +79,8 @@ def read_request(
     Raises OAuthError, to be told to the client.
     """
     _answerable(parameters, client, pushed=pushed)
-    resource = entitlements.resources(client, parameters.resource)
+    details = entitlements.details.read(client, parameters.get("authorization_details"))
+    resource = entitlements.resources(client, (*parameters.resource, *locations(details)))
     scope = _scope(parameters, client, entitlements, resource)
     claims = _claims(parameters)
     is_openid = "openid" in scope
@@ -88,6 +93,7 @@ def read_request(
         redirect_uri_sent=parameters.get("redirect_uri") is not None,
         scope=scope,
         resource=resource,
+        details=details,
         code_challenge=_code_challenge(parameters, client, is_openid=is_openid),
         nonce=parameters.visible("nonce"),
         dpop_jkt=_dpop_jkt(parameters),
@@ -134,8 +140,6 @@ def _answerable(parameters: Parameters, client: Client, *, pushed: bool) -> None
         )
     if not client.allows(GrantType.AUTHORIZATION_CODE) or ResponseType.CODE not in client.metadata.response_types:
         raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not use the authorization code flow")
-    if parameters.get("authorization_details") is not None:
-        raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "no type of authorization details is known here")
 
 
 def _named(value: str) -> str:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from watchword.oauth.errors import OAuthError
 
 from watchword_server.clients.metadata import Client
+from watchword_server.endpoints.authorize.detail_words import shown_detail
 from watchword_server.endpoints.authorize.next_step import Consent
 from watchword_server.endpoints.authorize.parameters import Destination
 from watchword_server.endpoints.authorize.redirection import shown_host
@@ -141,7 +142,8 @@ class Showing:
             account_id=view.account.id,
             unverified=client.source in _UNVERIFIED,
             scopes=scopes,
-            all_new=consent.new == shown,
+            all_new=consent.new == shown and consent.new_details == consent.details,
+            details=[self._detail(visit, one, new=one in consent.new_details) for one in consent.details],
             resources=[self._services.entitlements.resource_name(one) for one in consent.resource],
             # Of a client that is a document on the web, the host of the document is all that is known for sure.
             publisher=urlsplit(client.client_id).hostname if client.source == "metadata_document" else None,
@@ -189,9 +191,14 @@ class Showing:
             device=wanted.device,
             scopes=[translated(words(one)) for one in wanted.scope],
             resources=[self._services.entitlements.resource_name(one) for one in wanted.resource],
+            details=[self._detail(visit, one, new=True) for one in wanted.details],
             policy_uri=_link(client.metadata.policy_uri),
             tos_uri=_link(client.metadata.tos_uri),
         )
+
+    def _detail(self, visit: Visit, detail: Mapping[str, Any], *, new: bool) -> dict[str, Any]:
+        words = self._services.pages.translate(visit.language)(self._services.entitlements.details.words(detail))
+        return shown_detail(detail, words, self._services.entitlements.resource_name) | {"new": new}
 
     def device_done(self, visit: Visit, *, allowed: bool) -> Response:
         """The page at the end: the person goes back to the device."""

@@ -16,7 +16,7 @@ from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.client_request import ClientForm
 from watchword_server.clients.metadata import Client
-from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
+from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant, narrowed
 from watchword_server.store.authorization_records import CodeView
 from watchword_server.store.records import AuditEvent, NewNotice
 from watchword_server.tokens.client_sessions import Approved
@@ -33,7 +33,7 @@ async def authorization_code(request: GrantRequest, services: TokenServices) -> 
     """Read, decide, sign, swap, answer. What fails before the swap leaves the code as it was: a thief who guesses wrong
     must not be able to use it up.
 
-    Raises OAuthError ``invalid_grant``, ``invalid_target``, ``invalid_request`` or ``invalid_dpop_proof``.
+    Raises OAuthError ``invalid_grant``, ``invalid_target``, ``invalid_authorization_details``, ``invalid_request`` or ``invalid_dpop_proof``.
     """
     code = request.form.require("code")
     digest = hashlib.sha256(code[:_MAX_CODE].encode("utf-8", "surrogatepass")).digest()
@@ -73,6 +73,7 @@ async def _attempt(request: GrantRequest, services: TokenServices, digest: bytes
         rev=view.rev,
         read_at=view.read_at,
         resource=resource,
+        details=narrowed(request, services, terms.details),
     )
     prepared = await services.sessions.prepare(approved, request.holder)
     audit = AuditEvent(
@@ -94,6 +95,7 @@ async def _attempt(request: GrantRequest, services: TokenServices, digest: bytes
         bound=request.proof is not None,
         refresh_token=prepared.refresh_token,
         id_token=prepared.id_token,
+        details=prepared.details,
     )
 
 

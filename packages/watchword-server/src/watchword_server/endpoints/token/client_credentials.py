@@ -10,6 +10,7 @@ from typing import Final
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
+from watchword_server.clients.details import locations
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices
 from watchword_server.settings.oauth import STANDARD_SCOPES
 
@@ -19,10 +20,11 @@ _OF_PEOPLE: Final = frozenset(STANDARD_SCOPES)
 async def client_credentials(request: GrantRequest, services: TokenServices) -> Granted:
     """A token for the scopes asked for, or for all that the client may have. Scopes about a person are none of them.
 
-    Raises OAuthError ``invalid_scope`` or ``invalid_target``.
+    Raises OAuthError ``invalid_scope``, ``invalid_target`` or ``invalid_authorization_details``.
     """
     client, entitlements = request.client, services.entitlements
-    resource = entitlements.resources(client, request.form.resources)
+    details = entitlements.details.read(client, request.form.get("authorization_details"), without_person=True)
+    resource = entitlements.resources(client, (*request.form.resources, *locations(details)))
     scope = entitlements.scope(client, request.form.get("scope"), resource)
     if not _OF_PEOPLE.isdisjoint(scope):
         raise OAuthError(ErrorCode.INVALID_SCOPE, "a scope is about a person, and there is none")
@@ -34,6 +36,7 @@ async def client_credentials(request: GrantRequest, services: TokenServices) -> 
         client,
         scope=scope,
         resource=resource,
+        details=details,
         rev=request.head,
         now=services.clock.now(),
         confirmation=request.holder.confirmation,
@@ -44,4 +47,4 @@ async def client_credentials(request: GrantRequest, services: TokenServices) -> 
     issued = services.issuer.issue(terms)
     if issued.record is not None:
         await services.opaque.add_opaque_token(issued.record)
-    return Granted(issued.text, issued.expires_in, terms.scope, bound=request.proof is not None)
+    return Granted(issued.text, issued.expires_in, terms.scope, bound=request.proof is not None, details=terms.details)

@@ -12,7 +12,7 @@ from typing import Final
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
-from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
+from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant, narrowed
 from watchword_server.store.authorization_records import DeviceView
 from watchword_server.store.records import AuditEvent
 from watchword_server.tokens.client_sessions import Approved
@@ -49,6 +49,7 @@ async def device_code(request: GrantRequest, services: TokenServices) -> Granted
         rev=view.rev,
         read_at=view.read_at,
         resource=terms.resource,
+        details=narrowed(request, services, terms.details),
         device=wanted.device,
         detached=True,
     )
@@ -72,6 +73,7 @@ async def device_code(request: GrantRequest, services: TokenServices) -> Granted
         bound=request.proof is not None,
         refresh_token=prepared.refresh_token,
         id_token=prepared.id_token,
+        details=prepared.details,
     )
 
 

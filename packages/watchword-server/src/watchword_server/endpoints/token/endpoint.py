@@ -19,6 +19,7 @@ from watchword.oauth.names import ErrorCode, GrantType
 
 from watchword_server.clients.authentication import AuthenticatedClient
 from watchword_server.clients.client_request import ClientRequests
+from watchword_server.clients.details import Details
 from watchword_server.endpoints.token.authorization_code import authorization_code
 from watchword_server.endpoints.token.client_credentials import client_credentials
 from watchword_server.endpoints.token.device_code import device_code
@@ -63,6 +64,7 @@ class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     refresh_token: str | None = None
     id_token: str | None = None
     issued_token_type: str | None = None
+    authorization_details: Details = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -183,4 +185,5 @@ def _answer(granted: Granted) -> TokenAnswer:
         refresh_token=granted.refresh_token,
         id_token=granted.id_token,
         issued_token_type=granted.issued_token_type,
+        authorization_details=granted.details,
     )

@@ -21,6 +21,10 @@ from watchword_server.tokens.terms import decode_terms
 _CODES: Final = {
     Reason.SCOPE_EXCEEDED: (ErrorCode.INVALID_SCOPE, "more scope is asked for than was granted"),
     Reason.RESOURCE_EXCEEDED: (ErrorCode.INVALID_TARGET, "a resource is asked for that was not granted"),
+    Reason.DETAILS_EXCEEDED: (
+        ErrorCode.INVALID_AUTHORIZATION_DETAILS,
+        "authorization details are asked for that were not granted",
+    ),
     Reason.PROOF_MISSING: (ErrorCode.INVALID_DPOP_PROOF, "the refresh token is bound to a key; send a proof of it"),
 }
 
@@ -31,10 +35,12 @@ async def refresh_token(request: GrantRequest, services: TokenServices) -> Grant
     Raises OAuthError ``invalid_grant``, ``invalid_scope``, ``invalid_target`` or ``invalid_dpop_proof``.
     """
     client, form = request.client, request.form
-    # Both are judged before the token is looked at: what is wrong with the question changes nothing.
+    # All are judged before the token is looked at: what is wrong with the question changes nothing.
     asked = form.get("scope")
     scope = None if asked is None else parse_scope(asked)
     resource = services.entitlements.resources(client, form.resources) or None
+    rules = services.entitlements.details
+    details = rules.read(client, form.get("authorization_details")) or None
     holder = request.holder
     outcome = await services.rotation.refresh(
         RefreshRequest(
@@ -46,10 +52,12 @@ async def refresh_token(request: GrantRequest, services: TokenServices) -> Grant
             proof=holder.sender_key,
             scope=scope,
             resource=resource,
+            details=details,
             confirmation=holder.confirmation,
             rules=_rules(request, services.rules),
             may_scope=frozenset(services.entitlements.allowed_scope(client)).__contains__,
             may_resource=lambda one: services.entitlements.may_target(client, one),
+            may_detail=lambda one: rules.allows(client, one),
             form_for=lambda resources: services.entitlements.token_form(client, resources),
         )
     )
@@ -65,6 +73,7 @@ async def refresh_token(request: GrantRequest, services: TokenServices) -> Grant
         outcome.scope,
         bound=request.proof is not None,
         refresh_token=outcome.refresh_token,
+        details=outcome.details,
         id_token=await _id_token(request, services, outcome),
     )
 

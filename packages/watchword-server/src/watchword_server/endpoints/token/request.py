@@ -15,6 +15,7 @@ from watchword.verify.dpop import DpopProof
 
 from watchword_server.clients.authentication import AuthenticatedClient
 from watchword_server.clients.client_request import ClientForm
+from watchword_server.clients.details import Details, is_part
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client
 from watchword_server.store.authorization_port import Codes, OpaqueTokens
@@ -34,7 +35,9 @@ class GrantRequest(Record, frozen=True):
     authenticated: AuthenticatedClient
     proof: DpopProof | None
     head: int
-    """Head of the revocation log, read before the client was: what a client's own tokens are issued from."""
+    """Head of the revocation log, read before the client was: what tokens are issued from that no view of a session decides
+    on; 0 for the others.
+    """
     device_kind: str
     place: str
     origin: Origin
@@ -65,6 +68,8 @@ class Granted(Record, frozen=True):
     """Whether the access token is bound to the key of a DPoP proof."""
     refresh_token: str | None = None
     id_token: str | None = None
+    details: Details = ()
+    """Authorization details of the access token (RFC 9396 §7)."""
     issued_token_type: str | None = None
     """Of an exchanged token (RFC 8693 §2.2.1)."""
 
@@ -91,6 +96,20 @@ class TokenServices:
 
 Grant = Callable[[GrantRequest, TokenServices], Awaitable[Granted]]
 """A function for one ``grant_type``. Raises OAuthError."""
+
+
+def narrowed(request: GrantRequest, services: TokenServices, granted: Details) -> Details | None:
+    """The part of granted authorization details that is asked for (RFC 9396 §6.1); None: all of them.
+
+    Raises OAuthError ``invalid_authorization_details``.
+    """
+    text = request.form.get("authorization_details")
+    if text is None:
+        return None
+    asked = services.entitlements.details.read(request.client, text)
+    if not is_part(asked, granted):
+        raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "more is asked for than was granted")
+    return asked
 
 
 def invalid_grant(description: str, *, detail: str | None = None) -> OAuthError:

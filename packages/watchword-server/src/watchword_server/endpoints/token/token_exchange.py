@@ -36,6 +36,9 @@ async def token_exchange(request: GrantRequest, services: TokenServices) -> Gran
     if not client.settings.exchange:
         raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not exchange tokens")
     _check_wanted(form.get("requested_token_type"))
+    if form.get("authorization_details") is not None:
+        # They are what a person allowed one client; an exchanged token holds none.
+        raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "authorization details are not exchanged")
     subject = await _token(request, services, "subject_token")
     _check_entitled(subject, request)
     actor = await _actor(request, services)
