@@ -1,5 +1,6 @@
 """Authorization details (RFC 9396) as people, clients and attackers meet them, over each store."""
 
+import hashlib
 import json
 
 import pytest
@@ -8,8 +9,10 @@ from page_story import Person
 from story import ISSUER
 from watchword.oauth.names import GrantType
 from watchword_server.clients.metadata import ClientSettings
+from watchword_server.tokens.terms import decode_terms
 
 from .test_authorize import asking, exchange
+from .test_signed_requests import own, signed
 
 API, BANK = "https://api.example.test", "https://bank.example.test"
 TYPES = {
@@ -115,7 +118,7 @@ async def test_a_person_is_asked_again_only_for_what_differs(oauth, ada, app):
     assert error_of(ada) == "consent_required"
 
 
-async def test_pushed_and_signed_alike_they_are_judged_before_the_person_comes(oauth, ada, app):
+async def test_pushed_ones_are_judged_before_the_person_comes(oauth, ada, app):
     pushed = await oauth.http.post("/par", data=having(PAYMENT), headers=app.basic)
     assert pushed.status_code == 201
     code = await allows(ada, client_id="app", request_uri=pushed.json()["request_uri"])
@@ -124,6 +127,18 @@ async def test_pushed_and_signed_alike_they_are_judged_before_the_person_comes(o
         await oauth.http.post("/par", data=having({"type": "unknown"}), headers=app.basic),
         "invalid_authorization_details",
     )
+
+
+async def test_in_a_signed_request_they_are_an_array_and_what_stands_beside_it_does_not_count(oauth, ada):
+    await own(oauth, authorization_details_types=ALL)
+    beside = json.dumps([PAYMENT | {"to": "Mallory"}])
+    request = signed(oauth, authorization_details=[PAYMENT])
+    await ada.goes_to("/authorize", client_id="own", request=request, authorization_details=beside)
+    await ada.logs_in()
+    code = await oauth.store.code(hashlib.sha256(ada.told["code"].encode()).digest())
+    assert list(decode_terms(code.terms).details) == [PAYMENT]
+    await ada.goes_to("/authorize", client_id="own", request=signed(oauth, authorization_details=[{"type": "x"}]))
+    assert error_of(ada) == "invalid_authorization_details"
 
 
 @pytest.mark.rfc("9396 §6.1")
