@@ -9,9 +9,10 @@ from watchword_server.endpoints.token.endpoint import GRANTS
 from watchword_server.oauth_composition import GRANT_TYPES as OFFERED_GRANT_TYPES
 from watchword_server.tokens.checks import CHECKS, Check, Place, applies
 
-OFFERED = frozenset(map(str, OFFERED_GRANT_TYPES))
-GRANTS_OF = {place: {str(name)} for name, (place, _) in GRANTS.items()}
-PATHS = {place: "/token" for place, _ in GRANTS.values()} | {
+OFFERED = frozenset(map(str, (*OFFERED_GRANT_TYPES, GrantType.JWT_BEARER)))
+PLACES = {name: place for name, (place, _) in GRANTS.items()} | {GrantType.JWT_BEARER: Place.JWT_BEARER}
+GRANTS_OF = {place: {str(name)} for name, place in PLACES.items()}
+PATHS = dict.fromkeys(PLACES.values(), "/token") | {
     Place.INTROSPECT: "/introspect",
     Place.REVOKE: "/revoke",
     Place.USERINFO: "/userinfo",
@@ -25,12 +26,13 @@ SERVED = tuple(
     if OFFERED.issuperset({Place.DEVICE_AUTHORIZATION: {GrantType.DEVICE_CODE}}.get(place, GRANTS_OF.get(place, set())))
 )
 """Places whose grant clients can register for."""
-GRANT_TYPES = {place: str(name) for name, (place, _) in GRANTS.items()}
+GRANT_TYPES = {place: str(name) for name, place in PLACES.items()}
+TRUSTED = '{"https://idp.example.test": {"jwks": {"keys": []}, "clients": ["known"], "accounts": {"a": "b"}}}'
 
 
 @pytest.fixture
-async def oauth(server):
-    async with server.browser() as http:
+async def oauth(open_server):
+    async with open_server(WATCHWORD_TRUSTED_ISSUERS=TRUSTED) as server, server.browser() as http:
         yield OAuth(server, http)
 
 

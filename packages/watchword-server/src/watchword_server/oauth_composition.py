@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from watchword.clock import Clock
+from watchword.oauth.names import GrantType
 from watchword.verify.dpop_nonces import DpopNonces
 
 from watchword_server import entropy
@@ -26,6 +27,7 @@ from watchword_server.clients.metadata import ClientSettings
 from watchword_server.clients.metadata_document import MetadataDocuments
 from watchword_server.clients.registration import RegistrationRules, judge
 from watchword_server.clients.tls_authentication import CertificateAuthentication
+from watchword_server.clients.trusted_issuers import TrustedIssuers
 from watchword_server.keys.ring import KeyRing
 from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.settings.tree import Settings
@@ -54,7 +56,7 @@ GRANT_TYPES = (
     "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:ietf:params:oauth:grant-type:device_code",
 )
-"""What clients may register for."""
+"""What clients may register for, whatever the settings."""
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
 TLS_METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 _SECRET = "client_secret"  # noqa: S105 - a purpose of sealing
@@ -80,11 +82,34 @@ class OAuthServices:
     sessions: ClientSessions
     profiles: ProfileService
     devices: DeviceThrottle
+    trusted_issuers: TrustedIssuers | None
+    """None: nobody's word is taken, and the JWT bearer grant does not exist."""
 
 
 def asks_certificates(settings: Settings) -> bool:
     """Whether client certificates reach this server: from its own TLS, or from the proxy that ends it."""
     return settings.server.tls_client_ca is not None or settings.server.client_certificate_header is not None
+
+
+def grant_types(settings: Settings) -> tuple[str, ...]:
+    """What clients may register for by these settings."""
+    return (*GRANT_TYPES, GrantType.JWT_BEARER) if settings.trusted_issuers else GRANT_TYPES
+
+
+def _trusted_issuers(
+    settings: Settings, store: Store, clock: Clock, outgoing: OutgoingRequests
+) -> TrustedIssuers | None:
+    if not settings.trusted_issuers:
+        return None
+    return TrustedIssuers(
+        settings.trusted_issuers,
+        # Not the memory of clients' keys: theirs are many, and must not push out these.
+        keys=ClientKeys(outgoing, clock),
+        replays=store,
+        clock=clock,
+        issuer=settings.issuer,
+        token_endpoint=settings.issuer + TOKEN_PATH,
+    )
 
 
 def compose_oauth(
@@ -104,7 +129,7 @@ def compose_oauth(
     master = MasterKey.parse(settings.master_key.get_secret_value())
     sealer = Sealer(master, settings.environment, entropy.random_bytes)
     rules = RegistrationRules(
-        grant_types=GRANT_TYPES,
+        grant_types=grant_types(settings),
         auth_methods=(*AUTH_METHODS, *TLS_METHODS) if asks_certificates(settings) else AUTH_METHODS,
         algorithms=settings.oauth.id_token_algorithms,
         encryption=encryption_algorithms(),
@@ -193,4 +218,5 @@ def compose_oauth(
         devices=DeviceThrottle(
             store, settings.throttle, secret=master.derive("device-throttle", settings.environment), clock=clock
         ),
+        trusted_issuers=_trusted_issuers(settings, store, clock, outgoing),
     )

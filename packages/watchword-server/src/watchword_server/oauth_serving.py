@@ -5,10 +5,12 @@ As serving.py, whose part it is: holds no rule.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
+from watchword.oauth.names import GrantType
 
 from watchword_server import entropy
 from watchword_server.app import Services
@@ -22,12 +24,14 @@ from watchword_server.endpoints.register import Register
 from watchword_server.endpoints.revoke import PATH as REVOKE_PATH
 from watchword_server.endpoints.revoke import Revocation
 from watchword_server.endpoints.session.services import origin
+from watchword_server.endpoints.token.endpoint import GRANTS, TokenEndpoint
 from watchword_server.endpoints.token.endpoint import PATH as TOKEN_PATH
-from watchword_server.endpoints.token.endpoint import TokenEndpoint
-from watchword_server.endpoints.token.request import TokenServices
+from watchword_server.endpoints.token.jwt_bearer import JwtBearer
+from watchword_server.endpoints.token.request import Grant, TokenServices
 from watchword_server.endpoints.userinfo import PATH as USERINFO_PATH
 from watchword_server.endpoints.userinfo import Userinfo
 from watchword_server.oauth_composition import asks_certificates
+from watchword_server.tokens.checks import Place
 from watchword_server.web.client_address import client_address, throttle_network
 from watchword_server.web.stack import body_limits
 
@@ -77,9 +81,19 @@ def token_endpoint(services: Services) -> TokenEndpoint:
         oauth.requests,
         oauth.proofs,
         services.store,
+        grants=_grants(services),
         place_of=_place,
         origin_of=origin,
     )
+
+
+def _grants(services: Services) -> Mapping[str, tuple[Place, Grant]]:
+    """The grants that are offered, with those that settings switch on."""
+    issuers = services.oauth.trusted_issuers
+    if issuers is None:
+        return GRANTS
+    grant = JwtBearer(issuers, services.store, services.settings.sessions.absolute, entropy.identifier)
+    return {**GRANTS, GrantType.JWT_BEARER: (Place.JWT_BEARER, grant)}
 
 
 def _device_authorization(services: Services) -> DeviceAuthorization:

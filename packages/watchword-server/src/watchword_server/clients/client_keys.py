@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from watchword.clock import Clock
@@ -60,10 +61,13 @@ class ClientKeys:
         """The keys of a client; with a ``kid`` that is not among those at hand, asked for anew (OpenID Connect Core
         §10.1.1: an unfamiliar kid means to look again). Empty when there are none, or none can be had.
         """
-        if client.metadata.jwks is not None:
-            return self._of_document(_encode(client.metadata.jwks))
-        uri = client.metadata.jwks_uri
-        return _NONE if uri is None else (await self._of_address(uri, kid)).keys
+        return await self.published(client.metadata.jwks, client.metadata.jwks_uri, kid=kid)
+
+    async def published(self, jwks: Mapping[str, Any] | None, jwks_uri: str | None, *, kid: str | None) -> KeySet:
+        """As ``of``, for whoever publishes keys in these ways."""
+        if jwks is not None:
+            return self._of_document(_encode(jwks))
+        return _NONE if jwks_uri is None else (await self._of_address(jwks_uri, kid)).keys
 
     async def document(self, client: Client) -> bytes | None:
         """The JWK Set of a client as it stands, with the keys that are for encryption; None when it has none."""

@@ -20,6 +20,7 @@ from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
 from watchword_server.settings.signed_urls import SignedUrls
+from watchword_server.settings.trusted_issuers import TrustedIssuer, described_issuers
 from watchword_server.settings.values import (
     Algorithm,
     CertificateNames,
@@ -316,6 +317,11 @@ class Settings(Section):
     )
     clients: Annotated[tuple[dict[str, Any], ...], Table] = _of(
         (), "Clients that are not on record in the store, by the names of RFC 7591; see how-to/clients.", repr=False
+    )
+    trusted_issuers: Annotated[dict[str, TrustedIssuer], Table, AfterValidator(described_issuers)] = _of(
+        {},
+        "Issuers elsewhere by their `iss`, whose assertions about people give tokens (RFC 7523, ID-JAG): "
+        '`{"https://idp.example.com": {profile, jwks_uri, jwks, clients, accounts, lifetime}}`.',
     )
     cors: Cors = Field(default_factory=Cors)
     feed: Feed = Field(default_factory=Feed)

@@ -20,6 +20,7 @@ class Place(StrEnum):
     AUTHORIZATION_CODE = "authorization_code"
     DEVICE_CODE = "device_code"
     TOKEN_EXCHANGE = "token_exchange"  # noqa: S105 - the name of a grant
+    JWT_BEARER = "jwt_bearer"
     DEVICE_AUTHORIZATION = "device_authorization"
     INTROSPECT = "introspect"
     REVOKE = "revoke"
@@ -65,23 +66,23 @@ class Check(StrEnum):
 
 
 _TABLE: Final = """
-                        client_credentials refresh_token authorization_code device_code token_exchange device_authorization introspect revoke userinfo pushed_request
-strict form             x                  x             x                  x           x              x                    x          x      x        x
-nothing in query        x                  x             x                  x           x              x                    x          x      x        x
-client authentication   x                  x             x                  x           x              x                    x          x      -        x
-confidential client     x                  -             -                  -           x              -                    x          -      -        -
-grant allowed           x                  x             x                  x           x              x                    -          -      -        x
-DPoP proof              x                  x             x                  x           x              -                    -          -      x        x
-DPoP required           x                  x             x                  x           x              -                    -          -      -        -
-binding                 -                  x             x                  -           x              -                    -          -      x        -
-own                     -                  x             x                  x           -              -                    -          x      -        -
-redirect URI            -                  -             x                  -           -              -                    -          -      -        -
-PKCE                    -                  -             x                  -           -              -                    -          -      -        -
-single use              -                  x             x                  x           -              -                    -          -      -        -
-scope                   x                  x             -                  -           x              x                    -          -      x        x
-resource                x                  x             x                  -           x              x                    -          -      -        x
-alive                   -                  x             x                  x           x              -                    x          -      x        -
-audience                -                  -             -                  -           x              -                    x          -      x        -
+                        client_credentials refresh_token authorization_code device_code token_exchange jwt_bearer device_authorization introspect revoke userinfo pushed_request
+strict form             x                  x             x                  x           x              x          x                    x          x      x        x
+nothing in query        x                  x             x                  x           x              x          x                    x          x      x        x
+client authentication   x                  x             x                  x           x              x          x                    x          x      -        x
+confidential client     x                  -             -                  -           x              x          -                    x          -      -        -
+grant allowed           x                  x             x                  x           x              x          x                    -          -      -        x
+DPoP proof              x                  x             x                  x           x              x          -                    -          -      x        x
+DPoP required           x                  x             x                  x           x              x          -                    -          -      -        -
+binding                 -                  x             x                  -           x              -          -                    -          -      x        -
+own                     -                  x             x                  x           -              x          -                    -          x      -        -
+redirect URI            -                  -             x                  -           -              -          -                    -          -      -        -
+PKCE                    -                  -             x                  -           -              -          -                    -          -      -        -
+single use              -                  x             x                  x           -              x          -                    -          -      -        -
+scope                   x                  x             -                  -           x              x          x                    -          -      x        x
+resource                x                  x             x                  -           x              x          x                    -          -      -        x
+alive                   -                  x             x                  x           x              x          -                    x          -      x        -
+audience                -                  -             -                  -           x              x          -                    x          -      x        -
 """
 
 

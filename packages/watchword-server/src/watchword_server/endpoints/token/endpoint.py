@@ -46,7 +46,11 @@ GRANTS: Final[Mapping[str, tuple[Place, Grant]]] = MappingProxyType(
         GrantType.TOKEN_EXCHANGE: (Place.TOKEN_EXCHANGE, token_exchange),
     }
 )
-"""By ``grant_type``: the column of the table of checks, and the function."""
+"""By ``grant_type``: the column of the table of checks, and the function. Those that settings switch on are joined to them by
+the composition.
+"""
+
+_FROM_HEAD: Final = frozenset({Place.CLIENT_CREDENTIALS, Place.JWT_BEARER})
 
 _NEVER: Final = {
     "password": "the password grant is not offered (RFC 9700 §2.4)",
@@ -131,7 +135,7 @@ class TokenEndpoint:
             raise OAuthError(ErrorCode.UNSUPPORTED_GRANT_TYPE, words)
         place, grant = known
         # Before the client is read: a token from an older head dies by more cut-offs, never by fewer.
-        head = (await self._log.head()).position if place is Place.CLIENT_CREDENTIALS else 0
+        head = (await self._log.head()).position if place in _FROM_HEAD else 0
         authenticated = await self._requests.authenticate(request, form)
         _check_client(authenticated, grant_type, place)
         proof = await self._proofs.dpop(header_values(request, b"dpop"), method="POST", path=PATH)

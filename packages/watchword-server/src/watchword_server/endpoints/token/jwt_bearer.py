@@ -1,0 +1,135 @@
+"""The JWT bearer grant (RFC 7523 §2.1, and its profile ID-JAG): the word of a trusted issuer about a person, for a token.
+
+Gives no refresh token and no ID token: whoever wants more time brings another assertion. Says nothing of how and when the
+person signed in, since that was elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+from watchword.clock import EpochSeconds
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
+from watchword.oauth.scope import parse_scope
+
+from watchword_server.clients.entitlement import Entitlements
+from watchword_server.clients.trusted_issuers import Assertion, TrustedIssuers
+from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
+from watchword_server.store.records import AccountView, AuditEvent, NewSession
+from watchword_server.tokens.issuer import IssuedToken
+
+_REFUSED: Final = "the account that the assertion is about cannot be used"
+_OF_SIGN_ON: Final = frozenset({"openid", "offline_access"})
+"""Scopes that need a sign-on here: they bring ID tokens and refresh tokens."""
+
+
+class Opening(Protocol):
+    """The part of the store that is used here."""
+
+    async def account(self, account_id: str) -> AccountView | None: ...
+
+    async def start_session(self, new: NewSession, audit: AuditEvent) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JwtBearer:
+    """The grant, for installations that trust an issuer."""
+
+    issuers: TrustedIssuers
+    store: Opening
+    longest: float
+    """Seconds that a session may last; its token's life ends it earlier."""
+    identifier: Callable[[], str]
+
+    async def __call__(self, request: GrantRequest, services: TokenServices) -> Granted:
+        """A token of the account that the assertion is about, in a session that lasts as long as the token.
+
+        Raises OAuthError ``invalid_grant``, ``invalid_scope``, ``invalid_target`` or ``invalid_authorization_details``.
+        """
+        if request.form.get("authorization_details") is not None:
+            raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "an assertion allows no authorization details")
+        assertion = await self.issuers.check(request.form.require("assertion"), request.client)
+        resource = _resource(assertion, request, services.entitlements)
+        scope = _scope(assertion, request, services.entitlements, resource)
+        view = await self.store.account(assertion.account_id)
+        if view is None or view.account.disabled_at is not None:
+            raise invalid_grant(_REFUSED, detail="unknown or disabled account")
+        # From the older head: the client was read before the account, and a cut-off of either is to reach the token.
+        view = msgspec.structs.replace(view, rev=min(view.rev, request.head))
+        sid = self.identifier()
+        terms = services.issuer.claims.terms_of_login(
+            view,
+            sid=sid,
+            client_id=request.client.client_id,
+            auth_time=view.read_at,
+            amr=(),
+            not_after=EpochSeconds(view.read_at + self.longest),
+            scope=scope,
+            audience=resource or None,
+            confirmation=request.holder.confirmation,
+            form=services.entitlements.token_form(request.client, resource),
+        )
+        # Nobody signed in here just now: a resource that wants a fresh sign-on (RFC 9470) must not be told so.
+        issued = services.issuer.issue(msgspec.structs.replace(terms, auth_time=None))
+        await self.issuers.use(assertion)
+        await self._open(request, assertion, view, sid, issued)
+        if issued.record is not None:
+            await services.opaque.add_opaque_token(issued.record)
+        return Granted(issued.text, issued.expires_in, terms.scope, bound=request.proof is not None)
+
+    async def _open(
+        self, request: GrantRequest, assertion: Assertion, view: AccountView, sid: str, issued: IssuedToken
+    ) -> None:
+        new = NewSession(
+            sid=sid,
+            account_id=view.account.id,
+            client_id=request.client.client_id,
+            rev=view.rev,
+            device=request.client.metadata.client_name or request.client.client_id,
+            place=request.place,
+            auth_time=view.read_at,
+            amr=(),
+            expires_at=EpochSeconds(issued.expires_at),
+            family=None,
+        )
+        audit = AuditEvent(
+            event="session.started",
+            origin=request.origin,
+            account_id=view.account.id,
+            sid=sid,
+            client_id=request.client.client_id,
+            detail={"grant": "jwt_bearer", "place": request.place, "issuer": assertion.issuer},
+        )
+        if not await self.store.start_session(new, audit):
+            raise invalid_grant(_REFUSED, detail="disabled or cut off since it was read")
+
+
+def _resource(assertion: Assertion, request: GrantRequest, entitlements: Entitlements) -> tuple[str, ...]:
+    """RFC 8707 §2.2: those asked for, or all that the assertion names; never one that it does not."""
+    asked = request.form.resources
+    if assertion.resource is not None:
+        if not set(asked) <= set(assertion.resource):
+            raise OAuthError(ErrorCode.INVALID_TARGET, "a resource is not among those of the assertion")
+        asked = asked or assertion.resource
+    return entitlements.resources(request.client, asked)
+
+
+def _scope(
+    assertion: Assertion, request: GrantRequest, entitlements: Entitlements, resource: tuple[str, ...]
+) -> tuple[str, ...]:
+    """RFC 6749 §3.3: what is asked for, within the assertion and the client's registration; without a wish, what they share."""
+    client, asked = request.client, request.form.get("scope")
+    if asked is None:
+        allowed = entitlements.allowed_scope(client)
+        shared = tuple(one for one in assertion.scope or () if one in allowed and one not in _OF_SIGN_ON)
+        return entitlements.meaningful(shared, resource)
+    wanted = set(parse_scope(asked))
+    if assertion.scope is not None and not wanted <= set(assertion.scope):
+        raise OAuthError(ErrorCode.INVALID_SCOPE, "more scope is asked for than the assertion allows")
+    if not _OF_SIGN_ON.isdisjoint(wanted):
+        raise OAuthError(ErrorCode.INVALID_SCOPE, "openid and offline_access need a sign-on at this server")
+    return entitlements.scope(client, asked, resource)
