@@ -103,6 +103,7 @@ class Reader:
             "account": f"{self.prefix}account:{token.sub}",
             "client": f"{self.prefix}client:{token.client_id}",
             "tenant": f"{self.prefix}tenant:{token.tenant}",
+            "subject": f"{self.prefix}client:{token.sub}",
         }
         found = dict(zip(asked, await self.client.mget(list(asked.values())), strict=True))
         if found["as_of"] is None:
@@ -110,9 +111,11 @@ class Reader:
         for axis in ("token", "session", "key"):
             if found[axis] is not None:
                 return axis
-        for axis in ("account", "client", "tenant", "everything"):
-            if found[axis] is not None and self._reached(found[axis], token):
-                return axis
+        if token.sid is not None:
+            found["subject"] = None  # a person's, who may be called as a client is
+        for name in ("account", "client", "subject", "tenant", "everything"):
+            if found[name] is not None and self._reached(found[name], token):
+                return "client" if name == "subject" else name
         return None
 
     def _reached(self, value: str, token: Token) -> bool:

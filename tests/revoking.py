@@ -23,9 +23,9 @@ def following(server, **settings):
         yield verifier
 
 
-def until(happened):
+def until(happened, patience=SOON):
     """Look until it holds."""
-    deadline = time.monotonic() + SOON
+    deadline = time.monotonic() + patience
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.002)
