@@ -212,8 +212,8 @@ async def test_a_worker_runs_until_it_is_cancelled_and_sees_what_is_enqueued(sto
     async with asyncio.timeout(20):
         while (await store.outbox_figures()).waiting:
             await asyncio.sleep(0.01)
+        while 'watchword_outbox{state="held"} 1.0' not in worker._metrics.exposition().decode():
+            await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert running.cancelled()
-    counted = worker._metrics.exposition().decode()
-    assert 'watchword_outbox{state="held"} 1.0' in counted
