@@ -280,6 +280,34 @@ async def test_a_stream_of_asyncio_ends_the_moment_its_token_does(issuer, kind):
         assert b"never" not in done.answers
 
 
+class Saying(Endless):
+    """Streams that say one thing after another by themselves, so that something is nearly always being sent."""
+
+    async def unary_stream(self, request, context):
+        await context.send_initial_metadata((("said", "first"),))
+        for _ in range(500):
+            await context.write(b"more")
+        await self.more.wait()
+
+    async def stream_stream(self, requests, context):
+        await self.unary_stream(requests, context)
+
+
+@pytest.mark.parametrize("kind", ["unary_stream", "stream_stream"])
+async def test_a_stream_ends_though_its_token_does_while_something_is_sent(issuer, kind):
+    async with serve_async(issuer, servicer=Saying()) as channel:
+        for moment in range(60):
+            token = issuer.token()
+            under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind))
+            while not issuer.view._listeners:
+                await asyncio.sleep(0)
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            issuer.revoke(token)
+            done = await under_way
+            assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
+
+
 class Waiting(Sync):
     """A stream of threads that waits for a sign before each further message."""
 

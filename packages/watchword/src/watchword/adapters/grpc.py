@@ -5,6 +5,7 @@ Holds no rules; everything is asked of ``gate``. What HTTP says in ``WWW-Authent
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import functools
 import inspect
@@ -151,7 +152,8 @@ class AsyncBearerInterceptor(_Interceptor, aio.ServerInterceptor):
             async def following(iterator: Any) -> Any:
                 return await anext(iterator, _END)
 
-            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            async def stream(request: Any, rpc: Any) -> AsyncIterator[Any]:
+                context = _Context(rpc)
                 iterator = inner(request, context)
                 with watching(token) as watch:
                     while (item := await _going_on(watch, context, following(iterator))) is not _END:
@@ -161,20 +163,52 @@ class AsyncBearerInterceptor(_Interceptor, aio.ServerInterceptor):
         if not inspect.iscoroutinefunction(inner):
             return _in_this_context(inner)
 
-        async def call(request: Any, context: Any) -> Any:
+        async def call(request: Any, rpc: Any) -> Any:
+            context = _Context(rpc)
             with watching(token) as watch:
                 return await _going_on(watch, context, inner(request, context))
 
         return call
 
 
-async def _going_on(watch: Watch, context: Any, work: Coroutine[Any, Any, Any]) -> Any:
+class _Context:
+    """The context of a call that may be ended at any moment. What it sends is sent whole, even if whoever waits for it
+    is cancelled: gRPC takes no status while a message is under way, and its client would wait until its deadline.
+    """
+
+    def __init__(self, rpc: Any) -> None:
+        self._rpc = rpc
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rpc, name)
+
+    async def write(self, message: Any) -> None:
+        await self._send(self._rpc.write(message))
+
+    async def send_initial_metadata(self, metadata: Any) -> None:
+        await self._send(self._rpc.send_initial_metadata(metadata))
+
+    async def _send(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        await asyncio.shield(task)
+
+    async def sent(self) -> None:
+        """Wait until nothing is under way any more; what failed was told to whoever sent it."""
+        if self._sending:
+            await asyncio.wait(self._sending)
+
+
+async def _going_on(watch: Watch, context: _Context, work: Coroutine[Any, Any, Any]) -> Any:
     """Await work in a token's name; end the call in its place when the token ends."""
     try:
         return await watch.run(work)
     except TokenEnded as over:
         stale = over.why is Ended.STALE
         code = grpc.StatusCode.UNAVAILABLE if stale else grpc.StatusCode.UNAUTHENTICATED
+        await context.sent()
         await context.abort(code, str(over))
         raise
 
