@@ -16,13 +16,13 @@ from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.client_request import ClientForm
 from watchword_server.clients.metadata import Client
+from watchword_server.endpoints.token.granting import code_digest, redeemed
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant, narrowed
 from watchword_server.store.authorization_records import CodeView
 from watchword_server.store.records import AuditEvent, NewNotice
 from watchword_server.tokens.client_sessions import Approved
 from watchword_server.tokens.terms import AuthorizationTerms, decode_terms
 
-_MAX_CODE: Final = 256
 _ATTEMPTS: Final = 5
 """Codes of one client in one browser, exchanged at once, share a session: all but the first are decided again."""
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9\-._~]{43,128}", re.ASCII)
@@ -35,8 +35,7 @@ async def authorization_code(request: GrantRequest, services: TokenServices) -> 
 
     Raises OAuthError ``invalid_grant``, ``invalid_target``, ``invalid_authorization_details``, ``invalid_request`` or ``invalid_dpop_proof``.
     """
-    code = request.form.require("code")
-    digest = hashlib.sha256(code[:_MAX_CODE].encode("utf-8", "surrogatepass")).digest()
+    digest = code_digest(request.form.require("code"))
     for _ in range(_ATTEMPTS):
         granted = await _attempt(request, services, digest)
         if granted is not None:
@@ -75,27 +74,8 @@ async def _attempt(request: GrantRequest, services: TokenServices, digest: bytes
         resource=resource,
         details=narrowed(request, services, terms.details),
     )
-    prepared = await services.sessions.prepare(approved, request.holder)
-    audit = AuditEvent(
-        event="session.started",
-        origin=request.origin,
-        account_id=view.account.id,
-        sid=prepared.session.sid,
-        client_id=request.client.client_id,
-        detail={"grant": "authorization_code", "place": request.place},
-    )
-    if not await services.codes.redeem_code(digest, session=prepared.session, audit=audit):
-        return None
-    if prepared.opaque is not None:
-        await services.opaque.add_opaque_token(prepared.opaque)
-    return Granted(
-        prepared.access_token,
-        prepared.expires_in,
-        prepared.scope,
-        bound=request.proof is not None,
-        refresh_token=prepared.refresh_token,
-        id_token=prepared.id_token,
-        details=prepared.details,
+    return await redeemed(
+        request, services, approved, services.codes.redeem_code, digest=digest, grant="authorization_code"
     )
 
 

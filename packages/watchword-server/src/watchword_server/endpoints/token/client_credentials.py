@@ -11,6 +11,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.details import locations
+from watchword_server.endpoints.token.granting import granted_token
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices
 from watchword_server.settings.oauth import STANDARD_SCOPES
 
@@ -44,7 +45,4 @@ async def client_credentials(request: GrantRequest, services: TokenServices) -> 
     )
     if request.form.get("scope") is not None and set(scope) != set(terms.scope):
         raise OAuthError(ErrorCode.INVALID_SCOPE, "a scope needs a role that this client does not have")
-    issued = services.issuer.issue(terms)
-    if issued.record is not None:
-        await services.opaque.add_opaque_token(issued.record)
-    return Granted(issued.text, issued.expires_in, terms.scope, bound=request.proof is not None, details=terms.details)
+    return await granted_token(request, services, services.issuer.issue(terms), terms)

@@ -5,21 +5,19 @@ Makes no code; device_authorization.py does, and the page `/device` asks the per
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Final
 
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
+from watchword_server.endpoints.token.granting import code_digest, redeemed
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant, narrowed
 from watchword_server.store.authorization_records import DeviceView
-from watchword_server.store.records import AuditEvent
 from watchword_server.tokens.client_sessions import Approved
 from watchword_server.tokens.device_request import decode_device_request
 from watchword_server.tokens.terms import decode_terms
 
-_MAX_CODE: Final = 256
 _REFUSED: Final = "the device code is wrong, used, or of another client"
 
 
@@ -28,8 +26,7 @@ async def device_code(request: GrantRequest, services: TokenServices) -> Granted
 
     Raises OAuthError ``authorization_pending``, ``slow_down``, ``access_denied``, ``expired_token`` or ``invalid_grant``.
     """
-    code = request.form.require("device_code")
-    digest = hashlib.sha256(code[:_MAX_CODE].encode("utf-8", "surrogatepass")).digest()
+    digest = code_digest(request.form.require("device_code"))
     view = await services.codes.poll_device(digest)
     if view is None:
         raise invalid_grant(_REFUSED, detail="unknown device code")
@@ -53,28 +50,12 @@ async def device_code(request: GrantRequest, services: TokenServices) -> Granted
         device=wanted.device,
         detached=True,
     )
-    prepared = await services.sessions.prepare(approved, request.holder)
-    audit = AuditEvent(
-        event="session.started",
-        origin=request.origin,
-        account_id=view.account.id,
-        sid=prepared.session.sid,
-        client_id=request.client.client_id,
-        detail={"grant": "device_code", "place": request.place},
+    granted = await redeemed(
+        request, services, approved, services.codes.redeem_device, digest=digest, grant="device_code"
     )
-    if not await services.codes.redeem_device(digest, session=prepared.session, audit=audit):
+    if granted is None:
         raise invalid_grant(_REFUSED, detail="device code lost to another request")
-    if prepared.opaque is not None:
-        await services.opaque.add_opaque_token(prepared.opaque)
-    return Granted(
-        prepared.access_token,
-        prepared.expires_in,
-        prepared.scope,
-        bound=request.proof is not None,
-        refresh_token=prepared.refresh_token,
-        id_token=prepared.id_token,
-        details=prepared.details,
-    )
+    return granted
 
 
 def _check_state(view: DeviceView) -> None:

@@ -18,6 +18,7 @@ from watchword.oauth.scope import parse_scope
 
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.trusted_issuers import Assertion, TrustedIssuers
+from watchword_server.endpoints.token.granting import granted_token
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
 from watchword_server.store.records import AccountView, AuditEvent, NewSession
 from watchword_server.tokens.issuer import IssuedToken
@@ -77,9 +78,7 @@ class JwtBearer:
         issued = services.issuer.issue(msgspec.structs.replace(terms, auth_time=None))
         await self.issuers.use(assertion)
         await self._open(request, assertion, view, sid, issued)
-        if issued.record is not None:
-            await services.opaque.add_opaque_token(issued.record)
-        return Granted(issued.text, issued.expires_in, terms.scope, bound=request.proof is not None)
+        return await granted_token(request, services, issued, terms)
 
     async def _open(
         self, request: GrantRequest, assertion: Assertion, view: AccountView, sid: str, issued: IssuedToken

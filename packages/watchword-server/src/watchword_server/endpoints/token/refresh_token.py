@@ -12,6 +12,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 from watchword.oauth.scope import parse_scope
 
+from watchword_server.endpoints.token.granting import granted_session
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
 from watchword_server.tokens.id_token import Authentication
 from watchword_server.tokens.refresh import Reason, Rules
@@ -65,17 +66,7 @@ async def refresh_token(request: GrantRequest, services: TokenServices) -> Grant
         services.metrics.refreshes.labels(outcome.reason.value).inc()
         raise _refusal(outcome.reason)
     services.metrics.refreshes.labels("odd_repeat" if outcome.odd else outcome.fate).inc()
-    if outcome.opaque is not None:
-        await services.opaque.add_opaque_token(outcome.opaque)
-    return Granted(
-        outcome.access_token,
-        outcome.expires_in,
-        outcome.scope,
-        bound=request.proof is not None,
-        refresh_token=outcome.refresh_token,
-        details=outcome.details,
-        id_token=await _id_token(request, services, outcome),
-    )
+    return await granted_session(request, services, outcome, id_token=await _id_token(request, services, outcome))
 
 
 def _rules(request: GrantRequest, rules: Rules) -> Rules | None:

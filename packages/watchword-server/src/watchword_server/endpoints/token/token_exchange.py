@@ -16,6 +16,7 @@ from watchword.oauth.names import ErrorCode, TokenTypeUri
 from watchword.oauth.scope import parse_scope
 
 from watchword_server.clients.metadata import Client
+from watchword_server.endpoints.token.granting import granted_token
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices
 from watchword_server.tokens.claims import AccessTerms
 from watchword_server.tokens.reading import ReadToken
@@ -47,15 +48,7 @@ async def token_exchange(request: GrantRequest, services: TokenServices) -> Gran
     scope = _scope(subject, form.get("scope"), services, resource)
     terms = _terms(subject, request, services, scope=scope, resource=resource, act=_act(subject, client, actor))
     issued = services.issuer.issue(terms)
-    if issued.record is not None:
-        await services.opaque.add_opaque_token(issued.record)
-    return Granted(
-        issued.text,
-        issued.expires_in,
-        terms.scope,
-        bound=request.proof is not None,
-        issued_token_type=TokenTypeUri.ACCESS_TOKEN,
-    )
+    return await granted_token(request, services, issued, terms, issued_token_type=TokenTypeUri.ACCESS_TOKEN)
 
 
 def _check_wanted(wanted: str | None) -> None:
