@@ -29,6 +29,8 @@ for ever, and hold the answer in memory.
 """
 NOT_STARTED = 1
 """Exit code of a server that could not start: another try would fail for the same reason."""
+CIPHERS_OF_TLS_1_2 = "ECDHE+AESGCM"
+"""Those that RFC 9325 §4.2 recommends, as FAPI 2.0 §5.2.2 wants them alone. TLS 1.3 has its own; nothing older is spoken."""
 
 
 def listening_socket(host: str, port: int, *, shared: bool) -> socket.socket:
@@ -85,6 +87,7 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
         ssl_ca_certs=str(server.tls_client_ca) if server.tls_client_ca else None,
         # Asked for, not demanded: browsers and most clients have none.
         ssl_cert_reqs=ssl.CERT_OPTIONAL if server.tls_client_ca else ssl.CERT_NONE,
+        ssl_ciphers=CIPHERS_OF_TLS_1_2,
     )
 
     class Server(uvicorn.Server):
