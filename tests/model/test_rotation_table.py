@@ -65,6 +65,7 @@ def view(*, account: Account = ACCOUNT, session_ended: bool = False, cut_off: in
         family=Family(**(row | changes)),
         account=account,
         session_ended=session_ended,
+        id_token_sid="s1",
         auth_time=0.0,
         amr=(),
         acr=None,

@@ -72,6 +72,7 @@ def family_view(the_account: Account, **changes: Any) -> FamilyView:
         family=Family(**(given_ | changes)),
         account=the_account,
         session_ended=False,
+        id_token_sid="s1",
         auth_time=NOW - 5000,
         amr=("pwd",),
         acr=None,

@@ -186,6 +186,9 @@ class Codes(Protocol):
         this client and sign-on was opened meanwhile: then `code` is read again. It must name the code's account, client and
         sign-on, or no sign-on.
 
+        With ``session.id_token_sid`` the session of that sid, in the code's sign-on, is opened or joined in the same act, by
+        the same rules, and ``session`` must be a new one: so whoever ends the sign-on finds what its ID token names.
+
         A session that is joined takes place, last use and how the person was authenticated (if later) from ``session``, and
         the later of each end; its families keep how their own authorization was authenticated.
         """

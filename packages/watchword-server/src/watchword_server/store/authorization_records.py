@@ -227,3 +227,7 @@ class ClientSession(Record, frozen=True, kw_only=True):
     session: Session
     sign_on: str | None
     """None: outlives the sign-on (offline access)."""
+    id_token_sid: str | None = None
+    """The ``sid`` of its ID tokens, where that is not its own: of the client's session in the sign-on it comes from."""
+    told: bool = False
+    """Whether that one was ended by itself: then its client was told of it by that end."""

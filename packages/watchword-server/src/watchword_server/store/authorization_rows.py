@@ -106,8 +106,8 @@ def authorization_of(row: Row) -> Authorization:
 
 
 def client_session_of(row: Row) -> ClientSession:
-    """From the columns of a session, and its sign-on."""
-    return ClientSession(session=session_of(row), sign_on=row[15])
+    """From ``client_session_columns``."""
+    return ClientSession(session=session_of(row), sign_on=row[15], id_token_sid=row[16], told=bool(row[17]))
 
 
 def code_view_of(row: Row) -> CodeView:

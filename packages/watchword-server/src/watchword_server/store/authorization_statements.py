@@ -97,6 +97,12 @@ def _entry(what: str, axis: str, value: str) -> str:
     return f"SELECT {what} FROM revocations r WHERE r.axis = '{axis}' AND r.axis <> '' AND r.value = {value}"
 
 
+def client_session_columns(greatest: str) -> str:
+    """A session as its client sees it, from SESSIONS."""
+    ended = "EXISTS (SELECT 1 FROM sessions n WHERE n.sid = s.id_token_sid AND n.ended_at IS NOT NULL)"
+    return f"{session_columns(greatest)}, s.sign_on, s.id_token_sid, {ended}"
+
+
 _FILTERS: Final = {"account_id": "s.account_id", "sign_on": "s.sign_on", "client_id": "s.client_id"}
 
 
@@ -111,7 +117,7 @@ def client_sessions_statement(asked: Iterable[str], *, greatest: str, now: str, 
         f"{''.join(f'AND {test} ' for test in tests)}ORDER BY s.created_at DESC, s.sid DESC LIMIT {mark}{len(tests) + 2}"
     )
     return (
-        f"SELECT {session_columns(greatest)}, s.sign_on FROM {SESSIONS} WHERE s.sid IN ({page}) "
+        f"SELECT {client_session_columns(greatest)} FROM {SESSIONS} WHERE s.sid IN ({page}) "
         "ORDER BY s.created_at DESC, s.sid DESC"
     )
 
@@ -138,6 +144,6 @@ def ended_by_statement(axis: Axis, *, greatest: str, marks: tuple[str, str, str,
     else:
         dead = f"(s.end_position = {since} OR (s.ended_at IS NULL AND s.rev < {since} AND s.rev < {family_cut_off(greatest)}))"
     return (
-        f"SELECT {session_columns(greatest)}, s.sign_on FROM {SESSIONS} WHERE {OF_CLIENTS} AND {test} AND {dead} "
+        f"SELECT {client_session_columns(greatest)} FROM {SESSIONS} WHERE {OF_CLIENTS} AND {test} AND {dead} "
         f"AND s.sid > {after} AND ({spares} IS NULL OR s.sid <> {spares}) ORDER BY s.sid LIMIT {limit}"
     )

@@ -29,7 +29,7 @@ _CODE: Final = (
     NOW + f"SELECT {code_columns('greatest', 't.now')} FROM {CODE_SOURCE} CROSS JOIN t CROSS JOIN revocation_head h "
     "WHERE x.digest = $2"
 )
-_REDEEM: Final = f"SELECT watchword_redeem_code($1, {OPENING}, $26)"
+_REDEEM: Final = f"SELECT watchword_redeem_code($1, {OPENING}, $26, $27)"
 _REPLAY: Final = "SELECT watchword_replay_code($1, $2, $3, $4, $5)"
 _PUSH: Final = "INSERT INTO pushed_requests (digest, client_id, request, expires_at) VALUES ($1, $2, $3, $4)"
 _PUSHED: Final = (
@@ -103,14 +103,14 @@ class PostgresCodes(PostgresSignOns):
 
     async def redeem_code(self, digest: bytes, *, session: NewSession, audit: AuditEvent) -> bool:
         """Mark it used and open or join the session. True for exactly one caller."""
-        return await self._redeem(_REDEEM, digest, session, audit)
+        return await self._redeem(_REDEEM, session, audit, digest, session.id_token_sid)
 
-    async def _redeem(self, sql: str, digest: bytes, session: NewSession, audit: AuditEvent) -> bool:
+    async def _redeem(self, sql: str, session: NewSession, audit: AuditEvent, *which: Any) -> bool:
         values = opening_values(session, audit)
         if not storable(session.account_id):
             return False
         try:
-            return bool(await self._value(sql, self._now(), *values, digest))
+            return bool(await self._value(sql, self._now(), *values, *which))
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "sessions_pkey":  # another opened it a moment ago; it is there to be joined now
                 return False

@@ -73,4 +73,4 @@ class PostgresDevices(PostgresCodes):
 
     async def redeem_device(self, digest: bytes, *, session: NewSession, audit: AuditEvent) -> bool:
         """Mark it redeemed and open or join the session. True for exactly one caller."""
-        return await self._redeem(_REDEEM, digest, session, audit)
+        return await self._redeem(_REDEEM, session, audit, digest)

@@ -71,7 +71,7 @@ _END_ALL: Final = "SELECT watchword_cut_off_account($1, $2, $3, $4, $5, $6)"
 # Each family is looked up by itself (OFFSET 0 keeps it so), whatever the planner believes of the tables.
 _FAMILIES: Final = (
     _NOW + f"SELECT v.* FROM t, revocation_head h, unnest($2::text[]) AS i (id) CROSS JOIN LATERAL (SELECT "
-    f"{FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= t.now, f.auth_time, f.amr, f.acr, "
+    f"{FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= t.now, coalesce(s.id_token_sid, s.sid), f.auth_time, f.amr, f.acr, "
     f"{family_cut_off('greatest')}, h.position, t.now FROM families f JOIN sessions s ON s.sid = f.sid "
     'JOIN accounts a ON a.id = s.account_id WHERE f.id = i.id COLLATE "C" OFFSET 0) v'
 )
@@ -99,7 +99,9 @@ Advance: TypeAlias = tuple[int, str, str, EpochSeconds]
 
 def opening_values(new: NewSession, audit: AuditEvent) -> list[Any]:
     """What stands for OPENING in a statement. Raises ValueError when a text cannot be kept."""
-    require_storable(sid=new.sid, client_id=new.client_id, sign_on=new.sign_on, acr=new.acr)
+    require_storable(
+        sid=new.sid, client_id=new.client_id, sign_on=new.sign_on, acr=new.acr, id_token_sid=new.id_token_sid
+    )
     return [
         *(new.sid, new.account_id, new.client_id, new.rev, clean(new.device), clean(new.place), new.auth_time),
         *(pack_list("amr", new.amr), new.acr, new.sign_on, own_idle_end(new), new.expires_at),

@@ -105,6 +105,9 @@ class NewSession(Record, frozen=True, kw_only=True):
     sign_on: str | None = None
     """The sign-on it ends with; None for first parties and for what outlives the sign-on (offline access)."""
     acr: str | None = None
+    id_token_sid: str | None = None
+    """With offline access, what its ID tokens name: the client's session in the sign-on it comes from, opened or joined in
+    the same act. None: they name this one."""
     idle_expires_at: EpochSeconds | None = None
     """When it idles out unless a family keeps it alive. None: its family decides alone; without one, `expires_at` does."""
 
@@ -164,6 +167,8 @@ class FamilyView(Record, frozen=True, kw_only=True):
     family: Family
     account: Account
     session_ended: bool
+    id_token_sid: str
+    """The ``sid`` of its ID tokens: that of its session or, with offline access, of the client's session in the sign-on."""
     auth_time: EpochSeconds
     """When and how the person was authenticated for this authorization; fixed for all its tokens (RFC 9068 §2.2.1)."""
     amr: tuple[str, ...]

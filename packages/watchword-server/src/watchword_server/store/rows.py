@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+from watchword.clock import EpochSeconds
+
 from watchword_server.store.records import (
     Account,
     AccountView,
@@ -79,6 +82,21 @@ def own_idle_end(new: NewSession) -> float:
     return new.expires_at if new.family is None else 0.0
 
 
+def named_by(new: NewSession, *, sign_on: str, expires_at: float) -> NewSession:
+    """The session in that sign-on which the ID tokens of ``new`` name: without tokens of its own, it lives until the sign-on
+    must end.
+    """
+    return replace(
+        new,
+        sid=new.id_token_sid or new.sid,
+        id_token_sid=None,
+        sign_on=sign_on,
+        expires_at=EpochSeconds(expires_at),
+        idle_expires_at=None,
+        family=None,
+    )
+
+
 def session_view_of(row: Row) -> SessionView:
     """From columns of account and session, whether alive, token cut-off, head and time of the read."""
     return SessionView(
@@ -120,17 +138,20 @@ def family_of(row: Row) -> Family:
 
 
 def family_view_of(row: Row) -> FamilyView:
-    """From columns of family and account, then ended, auth_time, amr, acr, family cut-off, head and time of the read."""
+    """From columns of family and account, then ended, sid of ID tokens, auth_time, amr, acr, family cut-off, head and time
+    of the read.
+    """
     return FamilyView(
         family=family_of(row),
         account=account_of(row, 22),
         session_ended=bool(row[32]),
-        auth_time=row[33],
-        amr=unpack_list(row[34]),
-        acr=row[35],
-        cut_off=row[36],
-        rev=row[37],
-        read_at=row[38],
+        id_token_sid=row[33],
+        auth_time=row[34],
+        amr=unpack_list(row[35]),
+        acr=row[36],
+        cut_off=row[37],
+        rev=row[38],
+        read_at=row[39],
     )
 
 

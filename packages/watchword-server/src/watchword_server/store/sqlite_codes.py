@@ -20,6 +20,7 @@ from watchword_server.store.authorization_statements import (
     grant_alive,
 )
 from watchword_server.store.records import AuditEvent, NewNotice, NewSession
+from watchword_server.store.rows import named_by
 from watchword_server.store.sqlite_log import append_audit, leave_notice
 from watchword_server.store.sqlite_sessions import Opening
 from watchword_server.store.sqlite_sign_ons import SqliteSignOns
@@ -43,6 +44,10 @@ _REDEEMABLE: Final = (
     f"SELECT 1 FROM {CODE_SOURCE}, revocation_head h WHERE x.digest = ?2 AND x.used_at IS NULL AND x.expires_at > ?1 "
     "AND x.account_id = ?3 AND x.client_id = ?4 AND (?5 IS NULL OR x.sign_on = ?5) "
     f"AND {grant_alive('max', '?1', rev='min(x.rev, ?6)', client='x.client_id')}"
+)
+_NAME: Final = "UPDATE sessions SET id_token_sid = ? WHERE sid = ?"
+_SIGN_ON_OF_CODE: Final = (
+    "SELECT o.id, o.expires_at FROM codes x JOIN sign_ons o ON o.id = x.sign_on WHERE x.digest = ?"
 )
 _JOINABLE: Final = (
     "SELECT s.account_id = ?3 AND s.client_id = ?4 AND s.sign_on IS ?5 AND "
@@ -146,8 +151,12 @@ class SqliteCodes(SqliteSignOns):
             now = self._now()
             if connection.execute(_REDEEMABLE, (now, *key)).fetchone() is None:
                 return False
+            if session.id_token_sid is not None and not self._open_named(connection, now, digest, session):
+                return False
             if not self._open_or_join(connection, now, session, opening):
                 return False
+            if session.id_token_sid is not None:
+                connection.execute(_NAME, (session.id_token_sid, session.sid))
             connection.execute("UPDATE codes SET used_at = ?, sid = ? WHERE digest = ?", (now, session.sid, digest))
             append_audit(connection, now, audit)
             return True
@@ -159,6 +168,16 @@ class SqliteCodes(SqliteSignOns):
             return await self._write(act)
         except sqlite3.IntegrityError as error:
             raise ValueError("a family with that id exists") from error
+
+    def _open_named(self, connection: sqlite3.Connection, now: float, digest: bytes, session: NewSession) -> bool:
+        """Open or join the session that the ID tokens of this one name, in the code's sign-on. False, and nothing done, also
+        where this one could not be opened afterwards.
+        """
+        if connection.execute("SELECT 1 FROM sessions WHERE sid = ?", (session.sid,)).fetchone() is not None:
+            return False
+        sign_on, ends = connection.execute(_SIGN_ON_OF_CODE, (digest,)).fetchone()
+        named = named_by(session, sign_on=sign_on, expires_at=ends)
+        return self._open_or_join(connection, now, named, Opening(named))
 
     def _open_or_join(self, connection: sqlite3.Connection, now: float, session: NewSession, opening: Opening) -> bool:
         """Open the session or add its family to the one that is there. False when that one is dead or somebody else's, or

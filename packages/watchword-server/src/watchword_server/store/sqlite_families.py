@@ -19,7 +19,7 @@ from watchword_server.store.statements import ACCOUNT_COLUMNS, FAMILY_COLUMNS, f
 from watchword_server.store.text import clean, integer, storable
 
 _VIEW: Final = (
-    f"SELECT {FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= ?1, f.auth_time, f.amr, f.acr, "
+    f"SELECT {FAMILY_COLUMNS}, {ACCOUNT_COLUMNS}, s.ended_at IS NOT NULL OR s.expires_at <= ?1, coalesce(s.id_token_sid, s.sid), f.auth_time, f.amr, f.acr, "
     f"{family_cut_off('max')}, h.position, ?1 FROM families f JOIN sessions s ON s.sid = f.sid "
     "JOIN accounts a ON a.id = s.account_id, revocation_head h WHERE f.id = ?2"
 )

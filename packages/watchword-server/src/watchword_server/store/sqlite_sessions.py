@@ -74,7 +74,9 @@ class Opening:
         """Raises ValueError when a text of it cannot be kept."""
         self._session = new
         self._amr = pack_list("amr", new.amr)
-        require_storable(sid=new.sid, client_id=new.client_id, sign_on=new.sign_on, acr=new.acr)
+        require_storable(
+            sid=new.sid, client_id=new.client_id, sign_on=new.sign_on, acr=new.acr, id_token_sid=new.id_token_sid
+        )
         if (family := new.family) is not None:
             self._scope, self._resource = pack_list("scope", family.scope), pack_list("resource", family.resource)
             require_storable(family=family.id, sender_key=family.sender_key, key_id=family.key_id)

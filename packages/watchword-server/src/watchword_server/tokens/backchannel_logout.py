@@ -91,17 +91,19 @@ class LogoutTranslator:
     async def _delivery(
         self, news: News, ended: ClientSession, wants: dict[str, Client | None], *, together: bool
     ) -> NewDelivery | None:
-        session = ended.session
+        session, sid = ended.session, ended.id_token_sid or ended.session.sid
+        if ended.told:
+            return None
         if is_document_url(session.client_id):
             # Its document may have to be fetched: the courier does, since the log waits for no stranger's host.
-            return _notice(news, session, named=session.sid)
+            return _notice(news, session, named=sid)
         if session.client_id not in wants:
             wants[session.client_id] = await self._clients.find(session.client_id)
         client = wants[session.client_id]
         if client is None or client.metadata.backchannel_logout_uri is None:
             return None
         # §2.4: without sid all sessions of the subject at the client are meant; who registered that it needs one gets it.
-        named = None if together and not client.metadata.backchannel_logout_session_required else session.sid
+        named = None if together and not client.metadata.backchannel_logout_session_required else sid
         return _notice(news, session, named=named)
 
 

@@ -35,7 +35,7 @@ class Approved(Record, frozen=True):
     account: Account
     sign_on: SignOn
     sid: str | None
-    """The living session of this client in that sign-on; None: a new one is opened."""
+    """The living session of this client in that sign-on; None: a new one is opened where one is needed."""
     rev: int
     read_at: EpochSeconds
     resource: tuple[str, ...]
@@ -127,7 +127,8 @@ class ClientSessions:
         """Tokens by these terms, with the session they belong to: with offline access one of its own, which outlives the
         sign-on; else the one that the client has in this sign-on already, or a new one that ends with it.
 
-        Does not record anything.
+        Of that one an ID token speaks in any case: what a client's visitor is signed in to ends with the sign-on, offline
+        access or not (OpenID Connect Back-Channel Logout §2.7). Does not record anything.
         """
         terms, sign_on = approved.terms, approved.sign_on
         offline = terms.is_offline or approved.detached
@@ -149,6 +150,7 @@ class ClientSessions:
             expires_at=expires_at,
             family=None if family is None else family.family,
             sign_on=None if offline else sign_on.id,
+            id_token_sid=self._signed_in(approved) if offline else None,
         )
         issued, access_terms = access
         return Prepared(
@@ -161,6 +163,14 @@ class ClientSessions:
             id_token=await self._id_token(approved, session, issued.text) if terms.is_openid else None,
             opaque=issued.record,
         )
+
+    def _signed_in(self, approved: Approved) -> str | None:
+        """What an ID token of an authorization with offline access names; None: the session of its own, since it has no ID
+        token, or is on another device than the sign-on.
+        """
+        if not approved.terms.is_openid or approved.detached:
+            return None
+        return approved.sid or self._identifier()
 
     def _family(self, approved: Approved, holder: Holder, expires_at: EpochSeconds) -> NewRefreshFamily:
         terms = approved.terms
@@ -198,7 +208,7 @@ class ClientSessions:
     async def _id_token(self, approved: Approved, session: NewSession, access_token: str) -> str:
         seen = Authentication(
             account_id=session.account_id,
-            sid=session.sid,
+            sid=session.id_token_sid or session.sid,
             auth_time=session.auth_time,
             amr=session.amr,
             acr=session.acr,

@@ -88,7 +88,7 @@ async def _id_token(request: GrantRequest, services: TokenServices, outcome: Ref
         return None
     seen = Authentication(
         account_id=view.account.id,
-        sid=view.family.sid,
+        sid=view.id_token_sid,
         auth_time=view.auth_time,
         amr=view.amr,
         acr=view.acr,
