@@ -18,10 +18,11 @@ from watchword_server import entropy
 from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED, ClientSource, client_of, document_of
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge
-from watchword_server.clients.sector import Getting, check_sector
+from watchword_server.clients.sector import check_sector
 from watchword_server.store.authorization_port import Clients
 from watchword_server.store.authorization_records import ClientOrigin, NewClient, StoredClient
 from watchword_server.store.records import AuditEvent, Origin
+from watchword_server.web.outgoing import Getting
 
 SECRET_PREFIX: Final = "wcs"  # noqa: S105 - by which scanners know one
 

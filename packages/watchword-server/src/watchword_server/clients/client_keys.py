@@ -10,7 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from watchword.clock import Clock
@@ -18,7 +18,7 @@ from watchword.jose.errors import JoseError
 from watchword.jose.jwk import KeySet
 
 from watchword_server.clients.metadata import Client
-from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefused
+from watchword_server.web.outgoing import Getting, OutgoingFailed, OutgoingRefused
 
 _MAX_AGE: Final = 600.0
 """Seconds for which fetched keys are used without asking again."""
@@ -29,12 +29,6 @@ _MOST: Final = 1024
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _NONE: Final = KeySet(())
-
-
-class Fetching(Protocol):
-    """The part of web.outgoing that is used here."""
-
-    async def get(self, url: str) -> Answer: ...
 
 
 @dataclass(slots=True)
@@ -50,7 +44,7 @@ class _Held:
 class ClientKeys:
     """Key sets by client. One fetch at a time for an address; others wait for it."""
 
-    def __init__(self, outgoing: Fetching, clock: Clock) -> None:
+    def __init__(self, outgoing: Getting, clock: Clock) -> None:
         self._outgoing = outgoing
         self._clock = clock
         self._inline: OrderedDict[bytes, KeySet] = OrderedDict()

@@ -22,9 +22,10 @@ from watchword_server.clients.administration import ClientAdministration
 from watchword_server.clients.directory import client_of
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
 from watchword_server.clients.registration import judge, read_metadata
-from watchword_server.clients.sector import Getting, check_sector
+from watchword_server.clients.sector import check_sector
 from watchword_server.store.authorization_port import Clients
 from watchword_server.store.records import Origin
+from watchword_server.web.outgoing import Getting
 
 Mode = Literal["off", "token", "open"]
 TOKEN_PREFIX: Final = "wcr"  # noqa: S105 - by which scanners know one

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,8 +22,7 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ClientAuthentication, ErrorCode
 
 from watchword_server.clients.metadata import Client, ClientMetadata
-from watchword_server.web.outgoing.addresses import OutgoingRefused
-from watchword_server.web.outgoing.answer import Answer, OutgoingFailed
+from watchword_server.web.outgoing import Answer, Getting, OutgoingFailed, OutgoingRefused
 
 MAX_DOCUMENT_BYTES: Final = 10_240
 """§6.6 recommends at most 5 kB; a set of public keys takes some more."""
@@ -50,14 +49,6 @@ _NEVER: Final = {
 }
 _AUTHENTICATION: Final = frozenset({ClientAuthentication.NONE, ClientAuthentication.PRIVATE_KEY_JWT})
 _NO_STORE: Final = ("no-store", "no-cache")
-
-
-class Getting(Protocol):
-    """The one thing asked of web/outgoing."""
-
-    async def get(self, url: str, *, headers: Mapping[str, str] | None = None, max_bytes: int | None = None) -> Answer:
-        """Raises OutgoingRefused, OutgoingFailed."""
-        ...
 
 
 Judge = Callable[[ClientMetadata], None]

@@ -5,8 +5,7 @@ Fetches by the guarded road alone. What a sector is used for stands in tokens/su
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,18 +13,10 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.metadata import ClientMetadata
-from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefused
+from watchword_server.web.outgoing import Getting, OutgoingFailed, OutgoingRefused
 
 MAX_BYTES: Final = 65_536
 _decode = msgspec.json.Decoder(list[str]).decode
-
-
-class Getting(Protocol):
-    """The part of web.outgoing that is used here."""
-
-    async def get(self, url: str, *, headers: Mapping[str, str] | None = None, max_bytes: int | None = None) -> Answer:
-        """Raises OutgoingRefused, OutgoingFailed."""
-        ...
 
 
 async def check_sector(metadata: ClientMetadata, outgoing: Getting) -> None:

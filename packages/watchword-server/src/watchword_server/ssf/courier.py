@@ -73,9 +73,7 @@ def outcome_of(answer: Answer) -> Outcome:
         return Never(f"400 {error}")
     if answer.status == 410:
         return Never("410")
-    told = answer.headers.get("retry-after", "")
-    after = float(told) if told.isascii() and told.isdigit() and len(told) < 8 else 0.0
-    return NotYet(f"{answer.status} {error}" if error else str(answer.status), after)
+    return NotYet(f"{answer.status} {error}" if error else str(answer.status), answer.retry_after)
 
 
 def _error(body: bytes) -> str | None:

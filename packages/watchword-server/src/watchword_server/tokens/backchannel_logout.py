@@ -7,7 +7,7 @@ Ends nothing itself, and signs only when it sends: a key distrusted meanwhile si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,7 +24,7 @@ from watchword_server.store.authorization_records import ClientSession
 from watchword_server.store.delivery_records import Delivery, NewDelivery, News
 from watchword_server.store.records import Session
 from watchword_server.tokens.id_token import IdTokens
-from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefused
+from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefused, Posting
 
 KIND: Final = "backchannel_logout"
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
@@ -48,14 +48,6 @@ class Ended(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ended).decode
-
-
-class Posting(Protocol):
-    """The part of web.outgoing that is used here."""
-
-    async def post(self, url: str, body: bytes, *, content_type: str, max_bytes: int | None = None) -> Answer:
-        """Raises OutgoingRefused, OutgoingFailed."""
-        ...
 
 
 class LogoutTranslator:
@@ -176,5 +168,4 @@ def outcome_of(answer: Answer) -> Outcome:
         return Delivered()
     if 400 <= answer.status < 500 and answer.status not in _LATER:
         return Never(str(answer.status))
-    told = answer.headers.get("retry-after", "")
-    return NotYet(str(answer.status), float(told) if told.isascii() and told.isdigit() and len(told) < 8 else 0.0)
+    return NotYet(str(answer.status), answer.retry_after)

@@ -40,6 +40,12 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
 
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which the peer wants to be asked again (RFC 9110 §10.2.3); 0.0 when it named none, or a date."""
+        told = self.headers.get("retry-after", "")
+        return float(told) if told.isascii() and told.isdigit() and len(told) < 8 else 0.0
+
 
 class _Reading:
     """What httptools tells of one answer. Every count is held against its limit before anything is kept."""
