@@ -307,6 +307,41 @@ def test_an_origin_that_no_browser_writes_is_refused(home, origin):
     assert {problem.path for problem in refused.value.problems} == {"cors.origins"}
 
 
+MTLS = "https://mtls.example.com"
+PROXY = {"server.client_certificate_header": "Client-Cert", "server.trusted_proxies": "10.0.0.0/8"}
+OWN_TLS = {"server.tls_cert": "/tmp/x", "server.tls_key": "/tmp/x", "server.tls_client_ca": "/tmp/x"}
+
+
+def test_a_host_for_certificates_is_taken_with_a_proxy_or_with_a_port_of_its_own(home):
+    assert development(home, PROXY | {"server.mtls_url": MTLS}).settings.server.mtls_url == MTLS
+    port = OWN_TLS | {"server.mtls_url": f"{MTLS}:8443", "server.mtls_port": "8443"}
+    assert development(home, port).settings.server.mtls_port == 8443
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://mtls.example.com",
+        "https://mtls.example.com/",
+        "https://mtls.example.com/a",
+        "https://mtls.example.com?a",
+        "https://mtls.example.com#a",
+        "https://a@mtls.example.com",
+        "https://MTLS.example.com",
+        "https://mtls.example.com:443",
+        "https://mtls.example.com:99999",
+        "https://*.example.com",
+        "https://",
+        "mtls.example.com",
+        "*",
+    ],
+)
+def test_a_host_for_certificates_is_an_https_origin_and_nothing_more(home, url):
+    with pytest.raises(SettingsError) as refused:
+        development(home, PROXY | {"server.mtls_url": url})
+    assert [problem.path for problem in refused.value.problems] == ["server.mtls_url"]
+
+
 @pytest.mark.parametrize(
     ("flags", "name"),
     [
@@ -316,6 +351,14 @@ def test_an_origin_that_no_browser_writes_is_refused(home, origin):
         ({"passwords.hashing_memory_mib": 1}, "hash-over-budget"),
         ({"registration.roles": "user,ghost"}, "unknown-role"),
         ({"server.tls_cert": "/tmp/x"}, "tls-half"),
+        ({"server.mtls_url": MTLS}, "mtls-host-without-certificates"),
+        (
+            PROXY | {"server.mtls_url": "https://login.example.com", "issuer": "https://login.example.com/a"},
+            "mtls-host-is-issuer",
+        ),
+        (PROXY | OWN_TLS | {"server.mtls_url": MTLS, "server.mtls_port": 8443}, "mtls-port-behind-proxy"),
+        (OWN_TLS | {"server.mtls_port": 8443}, "mtls-port-alone"),
+        (OWN_TLS | {"server.mtls_url": MTLS, "server.mtls_port": 8000}, "mtls-port-taken"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(home, flags, name):

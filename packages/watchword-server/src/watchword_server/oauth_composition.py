@@ -93,6 +93,12 @@ def asks_certificates(settings: Settings) -> bool:
 
 def grant_types(settings: Settings) -> tuple[str, ...]:
     """What clients may register for by these settings."""
+def _called(settings: Settings, path: str) -> tuple[str, ...]:
+    """The URLs of one endpoint: at the issuer, and where clients show certificates (RFC 8705 §5)."""
+    origins = (settings.issuer, settings.server.mtls_url)
+    return tuple(origin + path for origin in origins if origin is not None)
+
+
     return (*GRANT_TYPES, GrantType.JWT_BEARER) if settings.trusted_issuers else GRANT_TYPES
 
 
@@ -108,7 +114,7 @@ def _trusted_issuers(
         replays=store,
         clock=clock,
         issuer=settings.issuer,
-        token_endpoint=settings.issuer + TOKEN_PATH,
+        token_endpoints=_called(settings, TOKEN_PATH),
     )
 
 
@@ -159,7 +165,7 @@ def compose_oauth(
         clock=clock,
         issuer=settings.issuer,
         # RFC 9126 §2: the issuer, the token endpoint and the endpoint of pushed requests are all accepted.
-        audiences=(settings.issuer, settings.issuer + TOKEN_PATH, settings.issuer + PUSHED_PATH),
+        audiences=(settings.issuer, *_called(settings, TOKEN_PATH), *_called(settings, PUSHED_PATH)),
         assertion_lifetime=settings.oauth.assertion_lifetime,
         tls=CertificateAuthentication(client_keys, clock) if asks_certificates(settings) else None,
     )

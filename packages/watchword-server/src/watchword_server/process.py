@@ -18,6 +18,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
+    import ssl
+
+    from watchword_server.settings.server import Server as ServerSettings
     from watchword_server.settings.tree import Settings
 
 RESTART_DELAY = 1.0
@@ -57,9 +61,24 @@ def listening_socket(host: str, port: int, *, shared: bool) -> socket.socket:
     return sock
 
 
-def run_worker(settings: Settings, sock: socket.socket) -> None:
-    """Serve on that socket until SIGTERM or SIGINT, then finish what was begun."""
-    import ssl  # noqa: PLC0415 - after the fork, so that the parent stays small
+def listening_sockets(server: ServerSettings, *, shared: bool) -> list[socket.socket]:
+    """Those of ``port`` and, where it is set, of ``mtls_port``. Raises OSError as ``listening_socket``, with all closed."""
+    opened: list[socket.socket] = []
+    try:
+        opened.append(listening_socket(server.host, server.port, shared=shared))
+        if server.mtls_port is not None:
+            opened.append(listening_socket(server.host, server.mtls_port, shared=shared))
+    except OSError:
+        for sock in opened:
+            sock.close()
+        raise
+    return opened
+
+
+def run_worker(settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve on those sockets until SIGTERM or SIGINT, then finish what was begun."""
+    import asyncio  # noqa: PLC0415 - after the fork, so that the parent stays small
+    import ssl  # noqa: PLC0415
 
     import uvicorn  # noqa: PLC0415
 
@@ -70,6 +89,9 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
     logs.configure(settings.log.level, settings.log.format)
     server = settings.server
     app = asgi_app(settings)
+    # With a port of its own for certificates nobody is asked on the other: browsers would show their people a question.
+    asked_everywhere = server.tls_client_ca if server.mtls_port is None else None
+    asking = None if server.mtls_port is None else client_asking_context(server)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -84,14 +106,26 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
         timeout_graceful_shutdown=int(server.shutdown_grace),
         ssl_certfile=str(server.tls_cert) if server.tls_cert else None,
         ssl_keyfile=str(server.tls_key) if server.tls_key else None,
-        ssl_ca_certs=str(server.tls_client_ca) if server.tls_client_ca else None,
+        ssl_ca_certs=str(asked_everywhere) if asked_everywhere else None,
         # Asked for, not demanded: browsers and most clients have none.
-        ssl_cert_reqs=ssl.CERT_OPTIONAL if server.tls_client_ca else ssl.CERT_NONE,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if asked_everywhere else ssl.CERT_NONE,
         ssl_ciphers=CIPHERS_OF_TLS_1_2,
     )
 
     class Server(uvicorn.Server):
         """Drains on a signal and then ends by itself: uvicorn would raise the signal again, and exit by it."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            first, *others = sockets or []
+            await super().startup(sockets=[first])
+            for sock in others:
+                loop = asyncio.get_running_loop()
+                self.servers.append(
+                    await loop.create_server(self._protocol, sock=sock, ssl=asking, backlog=LISTEN_BACKLOG)
+                )
+
+        def _protocol(self) -> asyncio.Protocol:
+            return GuardedHttpProtocol(config=config, server_state=self.server_state, app_state=self.lifespan.state)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             app.drain()
@@ -108,11 +142,23 @@ def run_worker(settings: Settings, sock: socket.socket) -> None:
 
     runner = Server(config)
     try:
-        runner.run(sockets=[sock])
+        runner.run(sockets=sockets)
     except SystemExit as ended:
         raise SystemExit(NOT_STARTED) from ended  # the only exit uvicorn makes; the reason is in the log
     if not runner.started:
         raise SystemExit(NOT_STARTED)
+
+
+def client_asking_context(server: ServerSettings) -> ssl.SSLContext:
+    """TLS as on the other port, and a certificate of the configured authorities asked for (RFC 8705 §2)."""
+    import ssl  # noqa: PLC0415 - as in run_worker
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers(CIPHERS_OF_TLS_1_2)
+    context.load_cert_chain(str(server.tls_cert), str(server.tls_key))
+    context.load_verify_locations(str(server.tls_client_ca))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
 
 
 class Supervisor:
@@ -194,22 +240,24 @@ def main() -> int:
     server = settings.server
     several = server.workers > 1
     try:
-        sock = listening_socket(server.host, server.port, shared=several)
+        sockets = listening_sockets(server, shared=several)
     except OSError as error:
+        ports = f"port {server.port}" if server.mtls_port is None else f"ports {server.port} and {server.mtls_port}"
         sys.stderr.write(
-            f"watchword: cannot listen on {server.host} port {server.port}: {error.strerror}.\n"
+            f"watchword: cannot listen on {server.host} {ports}: {error.strerror}.\n"
             "  Stop what listens there, or choose another port: --port N or WATCHWORD_PORT=N.\n"
         )
         return 1
     if not several:
-        run_worker(settings, sock)
+        run_worker(settings, sockets)
         return 0
 
     def work() -> None:
-        run_worker(settings, listening_socket(server.host, server.port, shared=True))
+        run_worker(settings, listening_sockets(server, shared=True))
 
-    # It only proved that the port is free: left open it would be given connections that nobody answers.
-    sock.close()
+    # They only proved that the ports are free: left open they would be given connections that nobody answers.
+    for sock in sockets:
+        sock.close()
     with tempfile.TemporaryDirectory(prefix="watchword-metrics-") as shared:
         share_metrics(shared)
         return Supervisor(server.workers, work).run()

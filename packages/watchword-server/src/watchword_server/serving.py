@@ -9,6 +9,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -22,7 +23,7 @@ from watchword_server.admin.lazy import LazyApplication
 from watchword_server.app import VERSION, Services, denylist_writer, open_services
 from watchword_server.clients.configuration import ClientRefused
 from watchword_server.deliveries import deliveries, delivery_members, global_revocation, ssf_transmitter, status_lists
-from watchword_server.endpoints.discovery import Discovery
+from watchword_server.endpoints.discovery import Discovery, mutual_tls_aliases
 from watchword_server.endpoints.feed.access import FeedAccess
 from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
@@ -162,12 +163,17 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     )
     oauth_routes, members = oauth_endpoints(services)
     page_routes, page_members = page_endpoints(services)
+    members |= page_members
+    aliases: dict[str, str] = {}
+    if (mtls_url := settings.server.mtls_url) is not None:
+        aliases = mutual_tls_aliases(settings.issuer, mtls_url, members)
+        members["mtls_endpoint_aliases"] = aliases
     sessions = session_services(services)
     discovery = Discovery(
         settings.issuer,
         lambda: services.keys.jwks,
         jwks_max_age=min(300, int(settings.keys.announce_before)),
-        members=members | page_members | delivery_members(settings) | signed_url_members(settings),
+        members=members | delivery_members(settings) | signed_url_members(settings),
     )
     routes: list[BaseRoute] = [
         *oauth_routes,
@@ -192,7 +198,14 @@ def http_app(services: Services, health: Health) -> ASGIApp:
     if settings.playground.enabled:
         routes += _playground(services)
     return RequestDurations(
-        protect(_Routes(routes), settings, public=PUBLIC_PATHS, untimed=(PATH,), clock=services.clock),
+        protect(
+            _Routes(routes),
+            settings,
+            public=PUBLIC_PATHS,
+            untimed=(PATH,),
+            aliased=[urlsplit(url).path for url in aliases.values()],
+            clock=services.clock,
+        ),
         services.metrics,
     )
 

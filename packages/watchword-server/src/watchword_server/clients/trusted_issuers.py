@@ -6,7 +6,7 @@ Takes plain values, opens nothing and knows no account: it tells which one the s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -66,16 +66,16 @@ class TrustedIssuers:
         replays: Replays,
         clock: Clock,
         issuer: str,
-        token_endpoint: str,
+        token_endpoints: Collection[str],
     ) -> None:
-        """``issuer`` and ``token_endpoint`` are this server's own: what an assertion may name as ``aud``."""
+        """``issuer`` and ``token_endpoints`` are this server's own: what an assertion may name as ``aud``."""
         # The draft, §"Cross-Domain Use": an ID-JAG MUST NOT be taken by whoever issued it.
         self._issuers = {name: one for name, one in issuers.items() if name != issuer}
         self._keys = keys
         self._replays = replays
         self._clock = clock
         self._issuer = issuer
-        self._token_endpoint = token_endpoint
+        self._token_endpoints = frozenset(token_endpoints)
 
     async def check(self, raw: str, client: Client) -> Assertion:
         """What an assertion says, when it is good and this client may present it.
@@ -104,7 +104,7 @@ class TrustedIssuers:
                 typ=(ID_JAG_TYP,) if jag else ("", "jwt"),
                 issuer=name,
                 # The draft, §"Processing Rules": aud MUST identify the issuer. RFC 7523 §3 knows the token endpoint too.
-                audience={self._issuer} if jag else {self._issuer, self._token_endpoint},
+                audience={self._issuer} if jag else {self._issuer, *self._token_endpoints},
                 only_audience=True,
                 required=("iss", "sub", "aud", "exp", "jti"),
                 max_lifetime=trusted.lifetime,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -17,6 +17,18 @@ from starlette.routing import Route
 from watchword_server.keys.jwks import JwksDocument
 from watchword_server.web.documents import document_response
 
+ALIASED: Final = (
+    "token_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "pushed_authorization_request_endpoint",
+    "device_authorization_endpoint",
+    "userinfo_endpoint",
+    "watchword_revocations_uri",
+)
+"""Members of the metadata that name an endpoint which takes client certificates: by them it knows a client, or looks at
+what a token is bound to, or lets a verifier read.
+"""
 METADATA_MAX_AGE = 3600
 """Seconds a client may keep the metadata."""
 
@@ -36,6 +48,12 @@ def metadata(issuer: str, members: Mapping[str, Any] | None = None) -> dict[str,
         "watchword_revocations_keys_uri": f"{issuer}/revocations/keys",
         **(members or {}),
     }
+
+
+def mutual_tls_aliases(issuer: str, url: str, members: Mapping[str, Any]) -> dict[str, str]:
+    """`mtls_endpoint_aliases` (RFC 8705 §5): the endpoints of ``members`` that take certificates, by their URLs at ``url``."""
+    known = metadata(issuer, members)
+    return {name: url + str(known[name]).removeprefix(issuer) for name in ALIASED if name in known}
 
 
 class Discovery:

@@ -28,6 +28,7 @@ from watchword_server.tokens.reading import ReadToken, TokenReader
 from watchword_server.web.body import BodyLimits, read_form
 from watchword_server.web.client_certificate import client_certificate
 from watchword_server.web.errors import as_oauth
+from watchword_server.web.mutual_tls_host import mutual_tls_origin
 
 PATH: Final = "/userinfo"
 _encode = msgspec.json.Encoder().encode
@@ -136,7 +137,11 @@ class Userinfo:
         proof = None
         if scheme is Scheme.DPOP:
             proof = await self._proofs.dpop(
-                request.headers.getlist("dpop"), method=request.method, path=PATH, access_token=raw
+                request.headers.getlist("dpop"),
+                method=request.method,
+                path=PATH,
+                origin=mutual_tls_origin(request.scope),
+                access_token=raw,
             )
             if proof is None:
                 raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, "a proof of the token's key is missing")

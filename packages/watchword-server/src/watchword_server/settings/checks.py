@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from watchword_server.settings.problems import Problem
 from watchword_server.settings.tree import Settings
-from watchword_server.settings.values import is_loopback_host
+from watchword_server.settings.values import is_loopback_host, origin_of
 
 _Found = tuple[str, str, str, str]
 """Name, path, message, mend."""
@@ -55,6 +55,7 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
     if s.server.client_certificate_header is not None and not s.server.trusted_proxies:
         mend = "name the proxy's network in server.trusted_proxies"
         yield "certificate-header", "server.client_certificate_header", "is believed from trusted proxies only", mend
+    yield from _mutual_tls_host(s)
     if s.feed.certificates and s.server.tls_client_ca is None and s.server.client_certificate_header is None:
         mend = "set server.tls_client_ca, or server.client_certificate_header to what the proxy hands on"
         yield "feed-certificates", "feed.certificates", "nobody is asked for a certificate", mend
@@ -87,6 +88,27 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
 def _scopes_of_strangers(s: Settings) -> set[str]:
     """What clients that come by themselves may ask for."""
     own = s.self_registration
+def _mutual_tls_host(s: Settings) -> Iterator[_Found]:
+    """RFC 8705 §5: a host for clients with certificates is another than the browsers' one, and somebody asks there."""
+    server = s.server
+    if server.mtls_url is not None and server.tls_client_ca is None and server.client_certificate_header is None:
+        mend = "set server.tls_client_ca, or server.client_certificate_header to what the proxy hands on"
+        yield "mtls-host-without-certificates", "server.mtls_url", "nobody is asked for a certificate there", mend
+    if server.mtls_url is not None and server.mtls_url == origin_of(s.issuer):
+        mend = "name another host or port, or leave it out: certificates are then asked for at the issuer"
+        yield "mtls-host-is-issuer", "server.mtls_url", "is where browsers go", mend
+    if server.mtls_port is None:
+        return
+    if server.mtls_url is None or server.tls_client_ca is None:
+        mend = "set server.mtls_url and server.tls_client_ca"
+        yield "mtls-port-alone", "server.mtls_port", "clients must learn of the host, and be asked there", mend
+    if server.client_certificate_header is not None:
+        mend = "let the proxy have a host of its own for certificates, and leave out server.mtls_port"
+        yield "mtls-port-behind-proxy", "server.mtls_port", "only the proxy's word on certificates is taken", mend
+    if server.mtls_port == server.port:
+        yield "mtls-port-taken", "server.mtls_port", "is server.port", "choose another port"
+
+
     if own.dynamic == "off" and not own.metadata_documents:
         return set()
     if own.scopes is not None:

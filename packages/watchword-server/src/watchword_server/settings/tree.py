@@ -20,6 +20,7 @@ from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
 from watchword_server.settings.signed_urls import SignedUrls
+from watchword_server.settings.server import Server
 from watchword_server.settings.trusted_issuers import TrustedIssuer, described_issuers
 from watchword_server.settings.values import (
     Algorithm,
@@ -27,7 +28,6 @@ from watchword_server.settings.values import (
     DenylistUrl,
     FilePath,
     Issuer,
-    Networks,
     Origins,
     Seconds,
     StoreUrl,

@@ -153,8 +153,20 @@ def origin(value: str) -> str:
     return value
 
 
+def origin_of(url: str) -> str:
+    """The origin of a URL whose host is in lower case and which leaves out a default port, as an issuer is."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(origin(value) for value in values)
+
+
+def _mtls_origin(value: str) -> str:
+    if value == "*" or not origin(value).startswith("https://"):
+        raise ValueError("is an https origin such as https://mtls.login.example.com")
+    return value
 
 
 def _store_url(value: str) -> str:
@@ -211,6 +223,7 @@ Networks: TypeAlias = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 CertificateNames: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_certificate_names)]
 OutgoingAllowed: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_outgoing_allowed)]
 Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_origins)]
+MtlsOrigin: TypeAlias = Annotated[str, AfterValidator(_mtls_origin)]
 Issuer: TypeAlias = Annotated[str, AfterValidator(_issuer)]
 StoreUrl: TypeAlias = Annotated[str, AfterValidator(_store_url)]
 DenylistUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_denylist_url)]

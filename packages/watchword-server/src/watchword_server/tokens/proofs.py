@@ -49,9 +49,16 @@ class Proofs:
         return DPOP_ALGORITHMS
 
     async def dpop(
-        self, values: Sequence[str], *, method: str, path: str, access_token: str | None = None
+        self,
+        values: Sequence[str],
+        *,
+        method: str,
+        path: str,
+        origin: str | None = None,
+        access_token: str | None = None,
     ) -> DpopProof | None:
-        """The proof among the values of the DPoP header; None without one.
+        """The proof among the values of the DPoP header; None without one. ``origin``: that of the settings which the request
+        was sent to, when it is not the issuer (RFC 8705 §5).
 
         Raises OAuthError ``invalid_dpop_proof``, also for one that was used before, on whatever host; ``use_dpop_nonce``,
         to be answered with `nonce_headers`.
@@ -64,7 +71,7 @@ class Proofs:
         proof = check_dpop_proof(
             raw,
             method=method,
-            url=self._issuer + path,
+            url=(origin or self._issuer) + path,
             now=now,
             access_token=access_token,
             nonce=None if nonces is None else lambda nonce: nonces.accepts(nonce, now),

@@ -5,7 +5,7 @@ Each is plain ASGI; what each does stands in its own module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from starlette.types import ASGIApp
 from watchword.clock import Clock, system_clock
@@ -18,6 +18,7 @@ from watchword_server.web.cors import Cors
 from watchword_server.web.errors import ErrorBoundary
 from watchword_server.web.headers import SecurityHeaders
 from watchword_server.web.limits import Limits, RequestLimits
+from watchword_server.web.mutual_tls_host import MutualTlsHost
 from watchword_server.web.request_log import RequestLog
 
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/revocations", "/revocations/keys")
@@ -30,14 +31,18 @@ def protect(
     *,
     public: Iterable[str] = (),
     untimed: Iterable[str] = (),
+    aliased: Collection[str] = (),
     clock: Clock = system_clock,
 ) -> ASGIApp:
     """The routes behind all middlewares. From outside in: by which certificate and from where (the log needs it), the log, security headers (on
     refusals too), cross-origin grants (so that a browser can read a refusal), limits, and errors next to the routes.
 
-    ``public``: paths of cors.Cors; ``untimed``: paths of limits.Limits.
+    ``public``: paths of cors.Cors; ``untimed``: paths of limits.Limits; ``aliased``: of
+    mutual_tls_host.MutualTlsHost.
     """
     server = settings.server
+    if server.mtls_url is not None:
+        app = MutualTlsHost(app, url=server.mtls_url, port=server.mtls_port, paths=aliased)
     app = ErrorBoundary(app)
     app = Limits(
         app, limits=RequestLimits(timeout=server.request_timeout, max_body_bytes=server.max_body_bytes), untimed=untimed

@@ -21,6 +21,7 @@ from watchword_server.endpoints.authorize.parameters import PUSHED, Parameters, 
 from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.tokens.proofs import Proofs, check_proof_algorithm
 from watchword_server.web.errors import oauth_endpoint
+from watchword_server.web.mutual_tls_host import mutual_tls_origin
 
 PATH: Final = "/par"
 LIFETIME: Final = 540
@@ -73,7 +74,9 @@ class PushedRequests:
         values["client_id"] = client.client_id
         parameters, signed = await self._checker.unpacked(Parameters(values=values, resource=form.resources))
         values = dict(parameters.values)
-        proof = await self._proofs.dpop(request.headers.getlist("dpop"), method="POST", path=PATH)
+        proof = await self._proofs.dpop(
+            request.headers.getlist("dpop"), method="POST", path=PATH, origin=mutual_tls_origin(request.scope)
+        )
         check_proof_algorithm(client, proof)
         # RFC 9449 §10.1: a proof here binds the code; with dpop_jkt too, both MUST be of the same key.
         if proof is not None and values.setdefault("dpop_jkt", proof.jkt) != proof.jkt:

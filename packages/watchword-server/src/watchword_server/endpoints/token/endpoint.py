@@ -34,6 +34,7 @@ from watchword_server.web.body import header_values
 from watchword_server.web.device import device_kind
 from watchword_server.web.documents import EncodedJson
 from watchword_server.web.errors import as_oauth, oauth_response
+from watchword_server.web.mutual_tls_host import mutual_tls_origin
 
 PATH: Final = "/token"
 
@@ -138,7 +139,9 @@ class TokenEndpoint:
         head = (await self._log.head()).position if place in _FROM_HEAD else 0
         authenticated = await self._requests.authenticate(request, form)
         _check_client(authenticated, grant_type, place)
-        proof = await self._proofs.dpop(header_values(request, b"dpop"), method="POST", path=PATH)
+        proof = await self._proofs.dpop(
+            header_values(request, b"dpop"), method="POST", path=PATH, origin=mutual_tls_origin(request.scope)
+        )
         check_proof_algorithm(authenticated.client, proof)
         if proof is None and applies(Check.DPOP_REQUIRED, place) and _needs_dpop(authenticated):
             raise OAuthError(
