@@ -44,37 +44,6 @@ MASTER_KEY_LENGTH = 32
 """Fewest characters of a master key: 43 base64url characters are 256 bits, 32 hexadecimal ones 128."""
 
 
-class Server(Section):
-    """The listening process."""
-
-    host: str = _of("127.0.0.1", "Address to listen on.", min_length=1)
-    port: int = _of(8000, "Port to listen on.", ge=0, le=65535)
-    workers: int = _of(1, "Processes that share the port. Several need PostgreSQL.", "processes", ge=1, le=256)
-    tls_cert: FilePath | None = _of(None, "Certificate chain in PEM; with it the server speaks https itself.", "path")
-    tls_key: FilePath | None = _of(None, "Private key of the certificate in PEM.", "path")
-    tls_client_ca: FilePath | None = _of(
-        None,
-        "Authorities in PEM whose client certificates the server's own TLS accepts (RFC 8705); without it none is asked for.",
-        "path",
-    )
-    client_certificate_header: str | None = _of(
-        None,
-        "Header in which the trusted proxy, and it alone, hands on the client's certificate: PEM, percent-encoded PEM, or "
-        "base64 of DER (RFC 9440), such as `Client-Cert`. The proxy must replace what a client sends under that name.",
-        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
-    )
-    trusted_proxies: Networks = _of(
-        (), "Networks whose `Forwarded` and `X-Forwarded-*` headers are believed. All others are ignored.", "CIDR"
-    )
-    forwarded_header: Literal["x-forwarded-for", "forwarded"] = _of(
-        "x-forwarded-for", "The one forwarding header that the trusted proxy writes itself; the other is ignored."
-    )
-    max_body_bytes: int = _of(65536, "Longest request body accepted; longer is answered 413.", "bytes", ge=1024)
-    request_timeout: Seconds = _of(30, "A request not answered by then is given up (503).", "seconds", gt=0, le=600)
-    body_timeout: Seconds = _of(10, "A body not received whole by then is answered 408.", "seconds", gt=0, le=600)
-    shutdown_grace: Seconds = _of(10, "How long running requests may take to finish at shutdown.", "seconds", le=600)
-
-
 class StoreSettings(Section):
     """The database."""
 
