@@ -214,7 +214,7 @@ async def test_front_channel_clients_are_told_in_frames_and_nobody_else_may_be_f
     assert metadata["frontchannel_logout_session_supported"] is True
 
 
-@pytest.mark.rfc("openid-backchannel-logout §2.7")
+@pytest.mark.rfc("openid-backchannel-logout §2.7/1")
 async def test_offline_access_outlives_the_logout(oauth, ada):
     app = await oauth.client("own", settings=FIRST_PARTY)
     await (await ada.goes_to("/authorize", **asking("own", scope="openid offline_access"))).logs_in()

@@ -345,9 +345,10 @@ async def test_logout_with_a_hint_of_somebody_elses_making_is_not_done_unasked(r
     assert await is_signed_in(rp, ada)
 
 
-async def test_the_back_channel_tells_of_the_session(relying, ada, peer):
+@pytest.mark.parametrize("scope", ["openid", "openid offline_access"])
+async def test_the_back_channel_tells_of_the_session(relying, ada, peer, scope):
     rp = relying("told")
-    answer, claims = await rp.signs_in(ada)
+    answer, claims = await rp.signs_in(ada, scope=scope, prompt="consent" if "offline" in scope else None)
     before = len(peer.told)
     await ada.goes_to(leaving(rp, id_token_hint=answer["id_token"]))
     deadline = time.monotonic() + 30
@@ -360,4 +361,10 @@ async def test_the_back_channel_tells_of_the_session(relying, ada, peer):
     assert told["exp"] - told["iat"] <= 120
     assert "nonce" not in told
     assert told["jti"]
-    assert rp.userinfo(answer["access_token"]).status_code == 401
+    # §2.7: what was given for times without a browser goes on.
+    goes_on = "offline_access" in scope
+    assert rp.userinfo(answer["access_token"]).status_code == (200 if goes_on else 401)
+    again = rp.post("token_endpoint", grant_type="refresh_token", refresh_token=answer["refresh_token"])
+    assert again.status_code == (200 if goes_on else 400), again.text
+    if goes_on:
+        assert rp.verified(again.json()["id_token"])["sid"] == claims["sid"]

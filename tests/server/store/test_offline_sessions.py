@@ -86,7 +86,7 @@ async def test_with_and_without_offline_access_a_client_has_one_session_in_a_sig
     assert {family.id for family in await signed_on.families_of("s1")} == {"f-c1", "f-c4"}
 
 
-@pytest.mark.rfc("openid-backchannel-logout §2.7")
+@pytest.mark.rfc("openid-backchannel-logout §2.7/1")
 async def test_the_end_of_the_sign_on_ends_what_the_id_token_names_and_no_token(signed_on, sample):
     await redeem(signed_on, sample, "c1")
     assert await signed_on.end_sign_on("o1", account_id="ada", reason="logout", audit=sample.event())
