@@ -36,6 +36,7 @@ def environ(**issuers):
     return {
         "WATCHWORD_SCOPES": '{"read": "Read", "write": "Write", "secret": "All"}',
         "WATCHWORD_RESOURCES": json.dumps({API: {}, OTHER: {}, f"{API}/opaque": {"format": "opaque"}}),
+        "WATCHWORD_AUTHORIZATION_DETAILS": '{"channel": {"words": "Use a channel"}, "payment": {"words": "Pay"}}',
         "WATCHWORD_TRUSTED_ISSUERS": json.dumps(trusted | issuers),
     }
 
@@ -124,6 +125,63 @@ async def test_attack_scope_escalation_nothing_beyond_the_assertion(oauth, agent
     given = await present(oauth, agent, assertion(oauth, scope="read secret openid offline_access"))
     assert given.json()["scope"] == "read"
     assert "id_token" not in given.json()
+
+
+CHANNEL, PAYMENT = {"type": "channel", "actions": ["read", "write"]}, {"type": "payment", "amount": 1}
+
+
+async def test_authorization_details_of_an_id_jag_are_granted_as_far_as_the_client_may_have_them(oauth):
+    agent = await registered(oauth, authorization_details_types=["channel"])
+    allowed = [CHANNEL, PAYMENT, {"type": "unknown"}]
+    answer = await present(oauth, agent, assertion(oauth, authorization_details=allowed))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["authorization_details"] == [CHANNEL]
+    assert said(answer.json()["access_token"])["authorization_details"] == [CHANNEL]
+    less = [CHANNEL | {"actions": ["read"]}]
+    text = assertion(oauth, authorization_details=allowed)
+    answer = await present(oauth, agent, text, authorization_details=json.dumps(less))
+    assert answer.json()["authorization_details"] == less
+
+
+async def test_authorization_details_lead_to_the_resources_they_name(oauth):
+    agent = await registered(oauth, authorization_details_types=["channel"])
+    there = CHANNEL | {"locations": [OTHER]}
+    answer = await present(oauth, agent, assertion(oauth, authorization_details=[there]))
+    token = said(answer.json()["access_token"])
+    assert (token["aud"], token["authorization_details"]) == ([API, OTHER], [there])
+    # Whoever asks for another resource gets none of what is meant for that one.
+    answer = await present(oauth, agent, assertion(oauth, authorization_details=[there]), resource=API)
+    token = said(answer.json()["access_token"])
+    assert token["aud"] == API
+    assert "authorization_details" not in token
+
+
+async def test_attack_authorization_details_beyond_the_assertion(oauth):
+    agent = await registered(oauth, authorization_details_types=["channel"])
+    for asked in ([CHANNEL | {"actions": ["read", "delete"]}], [PAYMENT], [{"type": "channel"}]):
+        text = assertion(oauth, authorization_details=[CHANNEL])
+        answer = await present(oauth, agent, text, authorization_details=json.dumps(asked))
+        refused(answer, "invalid_authorization_details")
+    for wrong in ("channel", {"type": "channel"}, ["channel"], [CHANNEL] * 9, [{"type": "channel", "x": "y" * 4000}]):
+        refused(await present(oauth, agent, assertion(oauth, authorization_details=wrong)), "invalid_grant")
+
+
+async def test_an_id_jag_that_names_a_key_is_good_with_a_proof_of_it_alone(oauth, agent):
+    prover, stranger = Prover(oauth.server.clock), Prover(oauth.server.clock)
+    text = assertion(oauth, cnf={"jkt": prover.jkt})
+    refused(await present(oauth, agent, text), "invalid_grant")
+    refused(await present(oauth, agent, text, headers={**stranger.headers(), **agent.basic}), "invalid_grant")
+    answer = await present(oauth, agent, text, headers={**prover.headers(), **agent.basic})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["token_type"] == "DPoP"
+    assert said(answer.json()["access_token"])["cnf"] == {"jkt": prover.jkt}
+
+
+@pytest.mark.parametrize("cnf", [{"jwk": {}}, {"x5t#S256": "x" * 43}, {"kid": "1"}, {"jkt": None}, "jkt", [], 1])
+async def test_attack_an_id_jag_bound_in_a_way_that_is_not_known_here(oauth, agent, cnf):
+    prover = Prover(oauth.server.clock)
+    headers = {**prover.headers(), **agent.basic}
+    refused(await present(oauth, agent, assertion(oauth, cnf=cnf), headers=headers), "invalid_grant")
 
 
 async def test_attack_a_strangers_issuer_is_not_believed(oauth, agent):

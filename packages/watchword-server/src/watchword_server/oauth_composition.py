@@ -37,6 +37,7 @@ from watchword_server.tokens.api_keys import ApiKeyService
 from watchword_server.tokens.client_sessions import ClientSessions
 from watchword_server.tokens.device_throttle import DeviceThrottle
 from watchword_server.tokens.id_token import IdTokens
+from watchword_server.tokens.identity_assertion import IdentityAssertions
 from watchword_server.tokens.issuer import AccessTokenIssuer
 from watchword_server.tokens.proofs import Proofs
 from watchword_server.tokens.reading import TokenReader
@@ -84,6 +85,7 @@ class OAuthServices:
     devices: DeviceThrottle
     trusted_issuers: TrustedIssuers | None
     """None: nobody's word is taken, and the JWT bearer grant does not exist."""
+    identity_assertions: IdentityAssertions
 
 
 def asks_certificates(settings: Settings) -> bool:
@@ -91,14 +93,14 @@ def asks_certificates(settings: Settings) -> bool:
     return settings.server.tls_client_ca is not None or settings.server.client_certificate_header is not None
 
 
-def grant_types(settings: Settings) -> tuple[str, ...]:
-    """What clients may register for by these settings."""
 def _called(settings: Settings, path: str) -> tuple[str, ...]:
     """The URLs of one endpoint: at the issuer, and where clients show certificates (RFC 8705 §5)."""
     origins = (settings.issuer, settings.server.mtls_url)
     return tuple(origin + path for origin in origins if origin is not None)
 
 
+def grant_types(settings: Settings) -> tuple[str, ...]:
+    """What clients may register for by these settings."""
     return (*GRANT_TYPES, GrantType.JWT_BEARER) if settings.trusted_issuers else GRANT_TYPES
 
 
@@ -225,4 +227,13 @@ def compose_oauth(
             store, settings.throttle, secret=master.derive("device-throttle", settings.environment), clock=clock
         ),
         trusted_issuers=_trusted_issuers(settings, store, clock, outgoing),
+        identity_assertions=IdentityAssertions(
+            keys=keys,
+            people=store,
+            clients=directory,
+            subjects=subjects,
+            clock=clock,
+            issuer=settings.issuer,
+            random_bytes=entropy.random_bytes,
+        ),
     )

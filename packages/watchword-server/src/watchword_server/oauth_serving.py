@@ -10,11 +10,12 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
-from watchword.oauth.names import GrantType
+from watchword.oauth.names import GrantType, TokenTypeUri
 
 from watchword_server import entropy
 from watchword_server.app import Services
 from watchword_server.clients.answer_encryption import AnswerEncryption, encryption_algorithms
+from watchword_server.clients.assertion_policy import AssertionPolicy
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS, SECRET_ASSERTION_ALGORITHMS
 from watchword_server.endpoints.device_authorization import PATH as DEVICE_PATH
 from watchword_server.endpoints.device_authorization import DeviceAuthorization, DeviceServices
@@ -26,6 +27,7 @@ from watchword_server.endpoints.revoke import Revocation
 from watchword_server.endpoints.session.services import origin
 from watchword_server.endpoints.token.endpoint import GRANTS, TokenEndpoint
 from watchword_server.endpoints.token.endpoint import PATH as TOKEN_PATH
+from watchword_server.endpoints.token.identity_assertion import IdentityAssertionExchange
 from watchword_server.endpoints.token.jwt_bearer import JwtBearer
 from watchword_server.endpoints.token.request import Grant, TokenServices
 from watchword_server.endpoints.userinfo import PATH as USERINFO_PATH
@@ -77,6 +79,7 @@ def token_endpoint(services: Services) -> TokenEndpoint:
             entitlements=oauth.entitlements,
             clock=services.clock,
             metrics=services.metrics,
+            identity_assertions=_identity_assertions(services),
         ),
         oauth.requests,
         oauth.proofs,
@@ -94,6 +97,14 @@ def _grants(services: Services) -> Mapping[str, tuple[Place, Grant]]:
         return GRANTS
     grant = JwtBearer(issuers, services.store, services.settings.sessions.absolute, entropy.identifier)
     return {**GRANTS, GrantType.JWT_BEARER: (Place.JWT_BEARER, grant)}
+
+
+def _identity_assertions(services: Services) -> IdentityAssertionExchange | None:
+    settings = services.settings
+    if not settings.identity_assertions:
+        return None
+    policy = AssertionPolicy(settings.identity_assertions, issuer=settings.issuer)
+    return IdentityAssertionExchange(policy, services.oauth.identity_assertions)
 
 
 def _device_authorization(services: Services) -> DeviceAuthorization:
@@ -167,6 +178,11 @@ def _common_members(services: Services) -> dict[str, Any]:
     }
     if types := services.oauth.entitlements.details.types:
         members["authorization_details_types_supported"] = list(types)
+    if services.settings.identity_assertions:
+        # Identity Assertion JWT Authorization Grant §7, both of them.
+        members["identity_chaining_requested_token_types_supported"] = [TokenTypeUri.ID_JAG]
+    if any(one.profile == "id-jag" for one in services.settings.trusted_issuers.values()):
+        members["authorization_grant_profiles_supported"] = ["urn:ietf:params:oauth:grant-profile:id-jag"]
     if asks_certificates(services.settings):
         members["tls_client_certificate_bound_access_tokens"] = True
     for endpoint, offered in (("token", methods), ("introspection", confidential), ("revocation", methods)):

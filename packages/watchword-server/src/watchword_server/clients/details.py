@@ -55,7 +55,7 @@ class DetailRules:
         """
         if text is None:
             return ()
-        details = _parsed(text)
+        details = parse_details(text)
         if len({_encode(one) for one in details}) != len(details):
             _refuse("the same is asked for twice")
         for one in details:
@@ -103,7 +103,8 @@ class DetailRules:
             _refuse("a location is unknown, or not for this client")
 
 
-def _parsed(text: str) -> Details:
+def parse_details(text: str) -> Details:
+    """Details out of a parameter, of whatever types. Raises OAuthError ``invalid_authorization_details``."""
     try:
         # As a member of an object, since whole objects alone are decoded strictly.
         raw = b'{"%s":%s}' % (_WRAPPED.encode(), text.encode())

@@ -19,6 +19,7 @@ from watchword.oauth.scope import parse_scope
 from watchword.verify.jwt import JwtRejected, check_jwt, unverified_claims
 
 from watchword_server.clients.client_keys import ClientKeys
+from watchword_server.clients.details import Details, parse_details
 from watchword_server.clients.entitlement import MAX_RESOURCES
 from watchword_server.clients.metadata import Client
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS, FAPI2_ALGORITHMS
@@ -43,6 +44,10 @@ class Assertion(Record, frozen=True, kw_only=True):
     """The most it allows; None where its issuer leaves that to this server."""
     resource: tuple[str, ...] | None
     """As ``scope``."""
+    details: Details
+    """The most authorization details it allows (RFC 9396)."""
+    confirmation: Mapping[str, Any]
+    """The keys whose possession has to be shown with it (RFC 7800 §3.1); empty: none."""
     digest: bytes
     """Of issuer and ``jti``: by which it is used once."""
     expires_at: EpochSeconds
@@ -53,6 +58,8 @@ class _IdJag(msgspec.Struct, frozen=True):
     iat: float
     scope: str = ""
     resource: str | tuple[str, ...] = ()
+    authorization_details: tuple[dict[str, Any], ...] = ()
+    cnf: dict[str, Any] = {}
 
 
 class TrustedIssuers:
@@ -130,10 +137,14 @@ def _read(issuer: str, trusted: TrustedIssuer, client: Client, claims: Mapping[s
         _refuse("a subject of whom this issuer may not speak")
     scope: tuple[str, ...] | None = None
     resource: tuple[str, ...] | None = None
+    details: Details = ()
+    confirmation: Mapping[str, Any] = {}
     if trusted.profile == "id-jag":
         try:
             said = msgspec.convert(claims, _IdJag)
             scope = parse_scope(said.scope) if said.scope else ()
+            if said.authorization_details:
+                details = parse_details(msgspec.json.encode(said.authorization_details).decode())
         except (msgspec.ValidationError, OAuthError):
             _refuse("a claim of the ID-JAG is missing or of the wrong form")
         # The draft, §"Processing Rules": client_id MUST identify the client that authenticated.
@@ -142,12 +153,15 @@ def _read(issuer: str, trusted: TrustedIssuer, client: Client, claims: Mapping[s
         resource = (said.resource,) if isinstance(said.resource, str) else said.resource
         if len(resource) > MAX_RESOURCES:
             _refuse("too many resources")
+        confirmation = said.cnf
     text = f"{issuer}\x00{jti}"
     return Assertion(
         issuer=issuer,
         account_id=account_id,
         scope=scope,
         resource=resource,
+        details=details,
+        confirmation=confirmation,
         digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(),
         expires_at=EpochSeconds(claims["exp"] + _LEEWAY),
     )

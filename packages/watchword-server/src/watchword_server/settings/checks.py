@@ -64,6 +64,9 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
             f"let a role bring {_FEED_SCOPE} and give it to your verifiers, or list self_registration.scopes without it"
         )
         yield "feed-for-strangers", "feed.access_tokens", "clients that register themselves could read the feed", mend
+    if s.issuer in s.identity_assertions:
+        mend = "name other servers only; here a client asks for a token itself"
+        yield "assertion-to-itself", "identity_assertions", "names this very server", mend
     if s.sessions.idle > s.sessions.absolute:
         yield "idle-over-absolute", "sessions.idle", "is longer than sessions.absolute", "shorten it"
     if s.keys.announce_before >= s.keys.rotate_every:
@@ -85,9 +88,6 @@ def _contradictions(s: Settings) -> Iterator[_Found]:
             )
 
 
-def _scopes_of_strangers(s: Settings) -> set[str]:
-    """What clients that come by themselves may ask for."""
-    own = s.self_registration
 def _mutual_tls_host(s: Settings) -> Iterator[_Found]:
     """RFC 8705 §5: a host for clients with certificates is another than the browsers' one, and somebody asks there."""
     server = s.server
@@ -109,6 +109,9 @@ def _mutual_tls_host(s: Settings) -> Iterator[_Found]:
         yield "mtls-port-taken", "server.mtls_port", "is server.port", "choose another port"
 
 
+def _scopes_of_strangers(s: Settings) -> set[str]:
+    """What clients that come by themselves may ask for."""
+    own = s.self_registration
     if own.dynamic == "off" and not own.metadata_documents:
         return set()
     if own.scopes is not None:

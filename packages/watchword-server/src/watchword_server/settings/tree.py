@@ -15,12 +15,13 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from watchword_server.settings.api_keys import ApiKeys
 from watchword_server.settings.deliveries import GlobalRevocation, Outbox, Outgoing, Ssf, StatusLists
 from watchword_server.settings.details import DetailType, described_types
+from watchword_server.settings.identity_assertions import AssertionAudience, described_audiences
 from watchword_server.settings.oauth import OAuth, Resource, SelfRegistration, described_resources, described_scopes
 from watchword_server.settings.pages import Pages
 from watchword_server.settings.section import Section
 from watchword_server.settings.section import setting as _of
-from watchword_server.settings.signed_urls import SignedUrls
 from watchword_server.settings.server import Server
+from watchword_server.settings.signed_urls import SignedUrls
 from watchword_server.settings.trusted_issuers import TrustedIssuer, described_issuers
 from watchword_server.settings.values import (
     Algorithm,
@@ -291,6 +292,12 @@ class Settings(Section):
         {},
         "Issuers elsewhere by their `iss`, whose assertions about people give tokens (RFC 7523, ID-JAG): "
         '`{"https://idp.example.com": {profile, jwks_uri, jwks, clients, accounts, lifetime}}`.',
+    )
+    identity_assertions: Annotated[dict[str, AssertionAudience], Table, AfterValidator(described_audiences)] = _of(
+        {},
+        "Authorization servers elsewhere by their issuer, for which clients here may get assertions about people (ID-JAG): "
+        '`{"https://chat.example.com": {clients: {"wiki": {id, scopes, resources, authorization_details}}, roles, lifetime, '
+        "relying_party, email}}`.",
     )
     cors: Cors = Field(default_factory=Cors)
     feed: Feed = Field(default_factory=Feed)

@@ -5,6 +5,7 @@ Reads nothing and trusts nobody by itself: without entries the grant does not ex
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -58,8 +59,13 @@ class TrustedIssuer(Section):
 
 def described_issuers(values: dict[str, TrustedIssuer]) -> dict[str, TrustedIssuer]:
     """Trusted issuers by their ``iss``, which is compared character by character. Raises ValueError."""
-    for issuer in values:
+    check_issuers(values)
+    return values
+
+
+def check_issuers(names: Iterable[str]) -> None:
+    """Raises ValueError for what is no issuer identifier."""
+    for issuer in names:
         _checked_url(issuer, repr(issuer))
         if "?" in issuer:
             raise ValueError(f"{issuer!r} has a query (RFC 8414 §2)")
-    return values

@@ -131,6 +131,8 @@ class TokenTypeUri(StrEnum):
     REFRESH_TOKEN = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105 - the name of a kind of token
     ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - the name of a kind of token
     JWT = "urn:ietf:params:oauth:token-type:jwt"
+    ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
+    """An assertion for another authorization server (Identity Assertion JWT Authorization Grant)."""
 
 
 class Scheme(StrEnum):

@@ -186,7 +186,7 @@ def _bound_certificate(authenticated: AuthenticatedClient, certificate: object |
 def _answer(granted: Granted) -> TokenAnswer:
     return TokenAnswer(
         access_token=granted.access_token,
-        token_type="DPoP" if granted.bound else "Bearer",
+        token_type=granted.token_type or ("DPoP" if granted.bound else "Bearer"),
         expires_in=granted.expires_in,
         scope=" ".join(granted.scope),
         refresh_token=granted.refresh_token,

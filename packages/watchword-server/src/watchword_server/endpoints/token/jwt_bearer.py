@@ -16,12 +16,14 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 from watchword.oauth.scope import parse_scope
 
+from watchword_server.clients.details import Details, is_part, locations, meant_for
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.trusted_issuers import Assertion, TrustedIssuers
 from watchword_server.endpoints.token.granting import granted_token
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant
 from watchword_server.store.records import AccountView, AuditEvent, NewSession
 from watchword_server.tokens.issuer import IssuedToken
+from watchword_server.tokens.terms import AuthorizationTerms
 
 _REFUSED: Final = "the account that the assertion is about cannot be used"
 _OF_SIGN_ON: Final = frozenset({"openid", "offline_access"})
@@ -51,10 +53,10 @@ class JwtBearer:
 
         Raises OAuthError ``invalid_grant``, ``invalid_scope``, ``invalid_target`` or ``invalid_authorization_details``.
         """
-        if request.form.get("authorization_details") is not None:
-            raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "an assertion allows no authorization details")
         assertion = await self.issuers.check(request.form.require("assertion"), request.client)
-        resource = _resource(assertion, request, services.entitlements)
+        _check_held(assertion, request)
+        details = _details(assertion, request, services.entitlements)
+        resource = _resource(assertion, request, services.entitlements, details)
         scope = _scope(assertion, request, services.entitlements, resource)
         view = await self.store.account(assertion.account_id)
         if view is None or view.account.disabled_at is not None:
@@ -72,6 +74,7 @@ class JwtBearer:
             scope=scope,
             audience=resource or None,
             confirmation=request.holder.confirmation,
+            granted=AuthorizationTerms(details=details),
             form=services.entitlements.token_form(request.client, resource),
         )
         # Nobody signed in here just now: a resource that wants a fresh sign-on (RFC 9470) must not be told so.
@@ -107,14 +110,40 @@ class JwtBearer:
             raise invalid_grant(_REFUSED, detail="disabled or cut off since it was read")
 
 
-def _resource(assertion: Assertion, request: GrantRequest, entitlements: Entitlements) -> tuple[str, ...]:
+def _check_held(assertion: Assertion, request: GrantRequest) -> None:
+    """ID-JAG §8.6.1.2: one that names a key is nothing without it. By whatever means: what is not known here cannot be held."""
+    shown: dict[str, str] = {}
+    if request.proof is not None:
+        shown["jkt"] = request.proof.jkt
+    if request.certificate is not None:
+        shown["x5t#S256"] = request.certificate
+    if any(shown.get(name) != value for name, value in assertion.confirmation.items()):
+        raise invalid_grant("the assertion is bound to a key; send a proof of possession of that key")
+
+
+def _details(assertion: Assertion, request: GrantRequest, entitlements: Entitlements) -> Details:
+    """RFC 9396 §6.1: what is asked for, within the assertion; without a wish, what of it this client may have here."""
+    client, asked = request.client, request.form.get("authorization_details")
+    if asked is not None:
+        details = entitlements.details.read(client, asked)
+        if not is_part(details, assertion.details):
+            raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "more is asked for than the assertion allows")
+        return details
+    # ID-JAG §4.4.1: details may be left out by policy, as scopes are.
+    kept = tuple(one for one in assertion.details if entitlements.details.allows(client, one))
+    return meant_for(kept, request.form.resources) if request.form.resources else kept
+
+
+def _resource(
+    assertion: Assertion, request: GrantRequest, entitlements: Entitlements, details: Details
+) -> tuple[str, ...]:
     """RFC 8707 §2.2: those asked for, or all that the assertion names; never one that it does not."""
     asked = request.form.resources
     if assertion.resource is not None:
         if not set(asked) <= set(assertion.resource):
             raise OAuthError(ErrorCode.INVALID_TARGET, "a resource is not among those of the assertion")
         asked = asked or assertion.resource
-    return entitlements.resources(request.client, asked)
+    return entitlements.resources(request.client, (*asked, *locations(details)))
 
 
 def _scope(

@@ -72,6 +72,8 @@ class Granted(Record, frozen=True):
     """Authorization details of the access token (RFC 9396 §7)."""
     issued_token_type: str | None = None
     """Of an exchanged token (RFC 8693 §2.2.1)."""
+    token_type: str | None = None
+    """None: that of an access token, as it is bound."""
 
     def __repr__(self) -> str:
         """Without the tokens."""
@@ -92,6 +94,8 @@ class TokenServices:
     entitlements: Entitlements
     clock: Clock
     metrics: Metrics
+    identity_assertions: Callable[[GrantRequest, TokenServices], Awaitable[Granted]] | None = None
+    """The exchange for assertions to servers elsewhere; None where the settings name none."""
 
 
 Grant = Callable[[GrantRequest, TokenServices], Awaitable[Granted]]

@@ -34,6 +34,8 @@ async def token_exchange(request: GrantRequest, services: TokenServices) -> Gran
     ``invalid_target``, ``invalid_scope``.
     """
     client, form = request.client, request.form
+    if form.get("requested_token_type") == TokenTypeUri.ID_JAG and services.identity_assertions is not None:
+        return await services.identity_assertions(request, services)
     if not client.settings.exchange:
         raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not exchange tokens")
     _check_wanted(form.get("requested_token_type"))
