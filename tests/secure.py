@@ -44,7 +44,7 @@ class Secure(Process):
     """A server process that speaks https itself."""
 
     def __init__(self, home: Path, trust: Trust, **environ: str) -> None:
-        self.trust = trust.context
+        self.trust, self.authority = trust.context, trust.authority
         port = free_port()
         super().__init__(
             home,
@@ -66,6 +66,13 @@ class Secure(Process):
     @property
     def metadata(self) -> dict[str, Any]:
         return httpx.get(f"{self.url}/.well-known/openid-configuration", verify=self.trust).json()
+
+    def trusting(self, shown: Issued | None = None) -> ssl.SSLContext:
+        """What believes the authority of the servers, and shows a client certificate."""
+        context = ssl.create_default_context(cafile=str(self.authority))
+        if shown is not None:
+            context.load_cert_chain(shown.certificate, shown.key)
+        return context
 
     def register(self, email: str = ADA) -> str:
         """An account with the common password; its id."""

@@ -59,3 +59,11 @@ def npm_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("the clients of npm were NOT tried: their packages cannot be fetched here")
     assert ran.returncode == 0, ran.stderr
     return folder
+
+
+@pytest.fixture(scope="module")
+def packages(npm_packages: Path) -> Path:
+    """The same folder, with the stories that clients tell."""
+    for file in (Path(__file__).parent / "node").glob("*.mjs"):
+        shutil.copy(file, npm_packages)
+    return npm_packages

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from node_library import KEY, LIBRARIES, REDIRECT, SCOPE, SECRET, Node
 from process import free_port
-from secure import ADA, Secure, Trust, child_environ, passes
-from watchword.jose.jwk import Key
+from secure import ADA, Secure
 
-HERE = Path(__file__).parent / "node"
-LIBRARIES = ("oauth4webapi", "openid_client")
-REDIRECT = "https://app.example.test/callback"
 BYE = "https://app.example.test/bye"
 API, ORDERS = "https://api.example.test", "https://orders.example.test"
-SCOPE = "openid profile email offline_access"
-SECRET = "a secret of forty characters, and no more"
-KEY = Key.generate("ES256", "client-key")
 BACK_CHANNEL = free_port()
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -62,61 +53,9 @@ CLIENTS = [
 ]  # fmt: skip
 
 
-class Node:
-    """A library in a process of its own, which tells stories one after the other."""
-
-    def __init__(self, library: str, folder: Path, trust: Trust) -> None:
-        self.library = library
-        self.log = folder / f"{library}.log"
-        with self.log.open("wb") as told:
-            self.process = subprocess.Popen(
-                [shutil.which("node") or "node", str(folder / f"{library}.mjs")],
-                env=child_environ(trust), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, text=True,
-            )  # fmt: skip
-
-    def _say(self, message: dict[str, Any]) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, self.log.read_text()
-        return json.loads(line)
-
-    async def tells(self, story: str, server: Secure, /, client_id: str = "", **given: Any) -> Any:
-        """Tell it. A person opens the pages it asks for, logs in and allows."""
-        known = next((one for one in CLIENTS if one["client_id"] == client_id), {"client_id": client_id})
-        shown = {
-            name: known[name]
-            for name in ("client_id", "token_endpoint_auth_method", "id_token_signed_response_alg")
-            if name in known
-        }
-        private = KEY.private_jwk() | {"alg": "ES256"}
-        message = {"story": story, "issuer": server.url, "client": shown, "secret": SECRET, "key": private}
-        async with server.client() as http:
-            person = server.person(http)
-            said = self._say({"scope": SCOPE} | message | given)
-            while "open" in said:
-                back = await passes(person, said["open"])
-                said = self._say({"back": back, "form": person.posted})
-        assert "failed" not in said, (said.get("failed"), said.get("cause"), server.log.read_text()[-3000:])
-        return said["done"]
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.communicate(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def packages(npm_packages) -> Path:
-    for file in HERE.glob("*.mjs"):
-        shutil.copy(file, npm_packages)
-    return npm_packages
-
-
 @pytest.fixture(scope="module", params=LIBRARIES)
 def node(request, packages, trust) -> Iterator[Node]:
-    running = Node(request.param, packages, trust)
+    running = Node(request.param, packages, trust, CLIENTS)
     yield running
     running.stop()
 
@@ -124,7 +63,7 @@ def node(request, packages, trust) -> Iterator[Node]:
 @pytest.fixture(scope="module")
 def strict(packages, trust) -> Iterator[Node]:
     """What oauth4webapi alone has."""
-    running = Node("oauth4webapi", packages, trust)
+    running = Node("oauth4webapi", packages, trust, CLIENTS)
     yield running
     running.stop()
 
@@ -175,7 +114,7 @@ async def test_response_modes(node, server, mode):
 
 async def test_a_television_is_signed_in_by_a_person_elsewhere(packages, trust, server):
     """By openid-client, which waits between its questions for as long as it was told."""
-    node = Node("openid_client", packages, trust)
+    node = Node("openid_client", packages, trust, CLIENTS)
     try:
         assert (await node.tells("device", server, "television", scope="openid profile"))["sub"] == server.account
     finally:

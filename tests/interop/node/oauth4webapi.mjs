@@ -2,7 +2,7 @@
 
 import * as oauth from "oauth4webapi";
 import { createRemoteJWKSet, importJWK, jwtVerify } from "jose";
-import { listener, opened, tell } from "./talk.mjs";
+import { listener, opened, showing, tell } from "./talk.mjs";
 
 const REDIRECT = "https://app.example.test/callback";
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -168,6 +168,39 @@ await tell({
     const { payload } = await jwtVerify((await came).get("logout_token"), createRemoteJWKSet(new URL(as.jwks_uri)), {
       issuer: as.issuer, audience: client.client_id, typ: "logout+jwt", maxTokenAge: "2m" });
     return { back: String(back), logout: payload, sid: oauth.getValidatedIdTokenClaims(first).sid };
+  },
+
+  /** By certificate, at the aliases of RFC 8705 §5: a pushed request, code, userinfo, refresh, introspection, revocation. */
+  async certificate(given) {
+    const asked = [];
+    const options = { [oauth.customFetch]: showing(given.shown, asked) };
+    const as = await discovered(given.issuer);
+    const client = { ...given.client, use_mtls_endpoint_aliases: true };
+    const auth = oauth.TlsClientAuth();
+    const verifier = oauth.generateRandomCodeVerifier();
+    const state = oauth.generateRandomState();
+    const parameters = {
+      client_id: client.client_id, redirect_uri: REDIRECT, response_type: "code", scope: given.scope, state,
+      prompt: "consent",
+      code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256" };
+    const pushed = await oauth.processPushedAuthorizationResponse(
+      as, client, await oauth.pushedAuthorizationRequest(as, client, auth, parameters, options));
+    const page = new URL(as.authorization_endpoint);
+    page.search = new URLSearchParams({ client_id: client.client_id, request_uri: pushed.request_uri });
+    const answer = oauth.validateAuthResponse(as, client, await opened(page), state);
+    const first = await oauth.processAuthorizationCodeResponse(
+      as, client, await oauth.authorizationCodeGrantRequest(as, client, auth, answer, REDIRECT, verifier, options));
+    const { sub } = oauth.getValidatedIdTokenClaims(first);
+    await oauth.processUserInfoResponse(
+      as, client, sub, await oauth.userInfoRequest(as, client, first.access_token, options));
+    const second = await oauth.processRefreshTokenResponse(
+      as, client, await oauth.refreshTokenGrantRequest(as, client, auth, first.refresh_token, options));
+    const told = async () => oauth.processIntrospectionResponse(
+      as, client, await oauth.introspectionRequest(as, client, auth, second.access_token, options));
+    const { active, cnf } = await told();
+    await oauth.processRevocationResponse(
+      await oauth.revocationRequest(as, client, auth, second.refresh_token ?? first.refresh_token, options));
+    return { sub, active, cnf, after: (await told()).active, asked };
   },
 
   async device(given) {

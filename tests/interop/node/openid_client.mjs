@@ -2,7 +2,7 @@
 
 import * as client from "openid-client";
 import { importJWK } from "jose";
-import { opened, tell } from "./talk.mjs";
+import { opened, showing, tell } from "./talk.mjs";
 
 const REDIRECT = "https://app.example.test/callback";
 
@@ -69,6 +69,27 @@ await tell({
     const config = await configured(given);
     const result = await client.clientCredentialsGrant(config, { scope: given.scope, resource: given.resource });
     return { token_type: result.token_type, expires_in: result.expires_in };
+  },
+
+  /** By certificate, at the aliases of RFC 8705 §5. */
+  async certificate(given) {
+    const asked = [];
+    const metadata = { ...given.client, use_mtls_endpoint_aliases: true };
+    const config = await client.discovery(new URL(given.issuer), metadata.client_id, metadata, client.TlsClientAuth());
+    config[client.customFetch] = showing(given.shown, asked);
+    const pkceCodeVerifier = client.randomPKCECodeVerifier();
+    const expectedState = client.randomState();
+    const page = await client.buildAuthorizationUrlWithPAR(config, {
+      redirect_uri: REDIRECT, scope: given.scope, prompt: "consent", state: expectedState,
+      code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier), code_challenge_method: "S256" });
+    const first = await client.authorizationCodeGrant(
+      config, await opened(page), { pkceCodeVerifier, expectedState, idTokenExpected: true });
+    const { sub } = first.claims();
+    await client.fetchUserInfo(config, first.access_token, sub);
+    const second = await client.refreshTokenGrant(config, first.refresh_token);
+    const { active, cnf } = await client.tokenIntrospection(config, second.access_token);
+    await client.tokenRevocation(config, second.refresh_token ?? first.refresh_token);
+    return { sub, active, cnf, after: (await client.tokenIntrospection(config, second.access_token)).active, asked };
   },
 
   async device(given) {

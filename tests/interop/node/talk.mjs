@@ -2,7 +2,7 @@
 // story asks for a person to open pages, and returns what it saw.
 
 import { createInterface } from "node:readline";
-import { createServer } from "node:https";
+import { createServer, request as ask } from "node:https";
 import { readFileSync } from "node:fs";
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -38,6 +38,23 @@ export async function listener(tls, port) {
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   return came;
+}
+
+/** A `fetch` that shows a client certificate, and notes in `asked` where it went. */
+export function showing({ cert, key }, asked) {
+  const shown = { cert: readFileSync(cert), key: readFileSync(key) };
+  return (url, { method = "GET", headers, body }) =>
+    new Promise((resolve, reject) => {
+      asked.push(String(url));
+      const sent = Object.fromEntries(new Headers(headers));
+      const request = ask(url, { ...shown, method, headers: sent, agent: false }, async (response) => {
+        const pieces = [];
+        for await (const piece of response) pieces.push(piece);
+        resolve(new Response(Buffer.concat(pieces), { status: response.statusCode, headers: response.headers }));
+      });
+      request.on("error", reject);
+      request.end(body === undefined || body === null ? undefined : String(body));
+    });
 }
 
 export async function tell(stories) {
