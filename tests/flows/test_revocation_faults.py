@@ -101,8 +101,8 @@ def test_with_a_fifth_of_everything_lost_nobody_is_let_in_beyond_the_bound(serve
 @pytest.mark.parametrize("count", [1, pytest.param(40, marks=whole)])
 @pytest.mark.parametrize("answers_end_after", [0, 60, 500, 900])
 def test_an_answer_cut_off_in_its_middle_renews_nothing(server, road, count, answers_end_after):
-    account = Account(server)
     for _ in range(count):
+        account = Account(server)  # whose sessions are few enough to be cut off one by one
         with following(server, url=f"{road.url}/revocations") as verifier:
             raw, other = account.login(), account.login()
             assert finding(verifier, raw) is None
