@@ -74,7 +74,7 @@ def served() -> set[str]:
         ).routes(),
         *SsfTransmitter(UNUSED, UNUSED, UNUSED, issuer="", default_subjects="NONE", limits=UNUSED).routes(),
         *StatusLists(UNUSED, UNUSED, issuer="", ttl=60, clock=UNUSED).routes(),
-        *GlobalRevocation(UNUSED, UNUSED, UNUSED, issuer="", limits=UNUSED, origin_of=UNUSED).routes(),
+        *GlobalRevocation(UNUSED, UNUSED, UNUSED, issuer="", limits=UNUSED).routes(),
         *Health(ping, UNUSED, token=None, open_metrics=False).routes(),
     ]
     calls = {

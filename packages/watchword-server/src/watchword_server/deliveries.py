@@ -15,7 +15,6 @@ from watchword_server import entropy
 from watchword_server.app import Services
 from watchword_server.endpoints.global_revocation import PATH as GLOBAL_REVOCATION_PATH
 from watchword_server.endpoints.global_revocation import GlobalRevocation
-from watchword_server.endpoints.session.services import origin
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
 from watchword_server.endpoints.status_list import TYP as STATUS_LIST_TYPE
 from watchword_server.endpoints.status_list import StatusLists
@@ -141,7 +140,6 @@ def global_revocation(services: Services) -> GlobalRevocation:
         services.sessions,
         issuer=settings.issuer,
         limits=body_limits(settings),
-        origin_of=origin,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
 from starlette.routing import BaseRoute
 from watchword.oauth.names import GrantType, TokenTypeUri
 
@@ -24,7 +23,6 @@ from watchword_server.endpoints.register import PATH as REGISTER_PATH
 from watchword_server.endpoints.register import Register
 from watchword_server.endpoints.revoke import PATH as REVOKE_PATH
 from watchword_server.endpoints.revoke import Revocation
-from watchword_server.endpoints.session.services import origin
 from watchword_server.endpoints.token.endpoint import GRANTS, TokenEndpoint
 from watchword_server.endpoints.token.endpoint import PATH as TOKEN_PATH
 from watchword_server.endpoints.token.identity_assertion import IdentityAssertionExchange
@@ -34,7 +32,6 @@ from watchword_server.endpoints.userinfo import PATH as USERINFO_PATH
 from watchword_server.endpoints.userinfo import Userinfo
 from watchword_server.oauth_composition import asks_certificates
 from watchword_server.tokens.checks import Place
-from watchword_server.web.client_address import client_address, throttle_network
 from watchword_server.web.stack import body_limits
 
 PUBLIC_PATHS = (TOKEN_PATH, REVOKE_PATH, USERINFO_PATH, REGISTER_PATH, DEVICE_PATH)
@@ -85,8 +82,6 @@ def token_endpoint(services: Services) -> TokenEndpoint:
         oauth.proofs,
         services.store,
         grants=_grants(services),
-        place_of=_place,
-        origin_of=origin,
     )
 
 
@@ -140,12 +135,12 @@ def _introspection(services: Services) -> Introspection:
 
 def _registration(services: Services) -> Register:
     settings = services.settings
-    return Register(services.oauth.dynamic, issuer=settings.issuer, limits=body_limits(settings), origin_of=origin)
+    return Register(services.oauth.dynamic, issuer=settings.issuer, limits=body_limits(settings))
 
 
 def _revocation(services: Services) -> Revocation:
     oauth = services.oauth
-    return Revocation(oauth.requests, oauth.reader, services.rotation, services.store, services.metrics, origin)
+    return Revocation(oauth.requests, oauth.reader, services.rotation, services.store, services.metrics)
 
 
 def _userinfo(services: Services) -> Userinfo:
@@ -189,7 +184,3 @@ def _common_members(services: Services) -> dict[str, Any]:
         members[f"{endpoint}_endpoint_auth_methods_supported"] = offered
         members[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
     return members
-
-
-def _place(request: Request) -> str:
-    return throttle_network(client_address(request.scope))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from watchword_server import entropy
@@ -15,7 +14,7 @@ from watchword_server.app import Services
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.authorize.pushed import PushedRequests
 from watchword_server.endpoints.authorize.routes import authorize_routes, metadata_members
-from watchword_server.endpoints.authorize.services import AuthorizeServices, origin
+from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.endpoints.logout.endpoint import Logout, LogoutServices
 from watchword_server.endpoints.session.authorizations import AuthorizationServices, OwnAuthorizations
 from watchword_server.endpoints.session.services import SessionServices
@@ -25,7 +24,6 @@ from watchword_server.pages.files import page_files
 from watchword_server.pages.rendering import Pages
 from watchword_server.sessions.sign_on import SignOnService
 from watchword_server.tokens.id_token_hint import IdTokenHint, read_hint
-from watchword_server.web.client_address import throttle_network
 from watchword_server.web.cookies import flow_cookie, sso_cookie
 from watchword_server.web.cross_site import CrossSite
 from watchword_server.web.stack import body_limits
@@ -98,7 +96,6 @@ def authorize_services(services: Services) -> AuthorizeServices:
         devices=oauth.devices,
         registration_open=settings.registration.open,
         shortest_password=settings.passwords.min_length,
-        place_of=_place,
         hinted_subject=hinted_subject,
         subject_of=oauth.subjects.of,
         effective_scope=services.issuer.claims.effective_scope,
@@ -126,7 +123,6 @@ def logout_services(services: Services) -> LogoutServices:
         clock=services.clock,
         read_hint=lambda raw: _hint(services, raw),
         subject_of=services.oauth.subjects.of,
-        origin_of=origin,
         secret=entropy.prefixed,
     )
 
@@ -138,7 +134,3 @@ def _tickets(services: Services) -> Tickets:
 
 def _hint(services: Services, raw: str) -> IdTokenHint | None:
     return read_hint(raw, services.keys.key_set, algorithms=ALGORITHMS, issuer=services.settings.issuer)
-
-
-def _place(request: Request) -> str:
-    return throttle_network(request.client.host if request.client else None)

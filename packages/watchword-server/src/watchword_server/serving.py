@@ -29,7 +29,7 @@ from watchword_server.endpoints.feed.routes import KEYS_PATH, PATH, Feed
 from watchword_server.endpoints.health import Health
 from watchword_server.endpoints.session.keys import OwnKeys
 from watchword_server.endpoints.session.routes import session_routes
-from watchword_server.endpoints.session.services import SessionServices, origin
+from watchword_server.endpoints.session.services import SessionServices
 from watchword_server.endpoints.signed_urls import KEYS_PATH as SIGNED_URL_KEYS_PATH
 from watchword_server.endpoints.signed_urls import PATH as SIGNED_URLS_PATH
 from watchword_server.endpoints.signed_urls import SignedUrlEndpoint, signed_url_members
@@ -48,7 +48,6 @@ from watchword_server.store.port import SchemaMismatch, StoreUnavailable
 from watchword_server.store.records import Family
 from watchword_server.tokens import refresh_token
 from watchword_server.tokens.custom_claims import ClaimRefused
-from watchword_server.web.client_address import throttle_network
 from watchword_server.web.cookies import refresh_cookie
 from watchword_server.web.cross_site import CrossSite
 from watchword_server.web.metrics import RequestDurations
@@ -291,7 +290,6 @@ def session_services(services: Services) -> SessionServices:
         cross_site=CrossSite(settings.issuer, settings.cors.origins),
         limits=body_limits(settings),
         metrics=services.metrics,
-        place_of=lambda request: throttle_network(request.client.host if request.client else None),
         registration_open=settings.registration.open,
         profiles=services.oauth.profiles,
     )
@@ -325,7 +323,6 @@ def _admin(services: Services) -> ASGIApp:
             profiles=services.oauth.profiles,
             api_keys=services.oauth.api_keys,
             workers=services.settings.server.workers,
-            origin_of=origin,
         ),
         version=VERSION,
     )

@@ -23,6 +23,7 @@ from watchword_server.store.port import Store
 from watchword_server.store.records import Origin
 from watchword_server.tokens.api_keys import ApiKeyService
 from watchword_server.tokens.caller import Caller, Callers
+from watchword_server.web.origin import origin
 
 ADMIN_SCOPE = "watchword:admin"
 
@@ -43,8 +44,6 @@ class AdminServices:
     api_keys: ApiKeyService
     workers: int
     """Processes that share the port, each with verifiers of its own."""
-    origin_of: Callable[[Request, str], Origin]
-    """The origin of a request made by that actor."""
 
 
 bearer = HTTPBearer(
@@ -76,7 +75,7 @@ async def administrator(
 ) -> Administrator:
     """The caller, refused by 401 or 403 (RFC 6750 §3.1) unless it holds the scope in a living session."""
     caller = await admin.callers.authenticate(request.headers.getlist("authorization"), scope=ADMIN_SCOPE)
-    return Administrator(caller, admin.origin_of(request, f"admin:{caller.view.account.id}"))
+    return Administrator(caller, origin(request, f"admin:{caller.view.account.id}"))
 
 
 Admin = Annotated[Administrator, Depends(administrator)]

@@ -5,7 +5,6 @@ A draft: what it asks for may change. Ends sessions by the same verb as `logout-
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -15,9 +14,10 @@ from starlette.routing import Route
 
 from watchword_server.accounts.identifiers import login_keys
 from watchword_server.sessions.ending import SessionEnding
-from watchword_server.store.records import AccountView, Origin
+from watchword_server.store.records import AccountView
 from watchword_server.tokens.machines import Machines
 from watchword_server.web.body import BodyLimits, read_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError
 
 PATH: Final = "/global-token-revocation"
@@ -47,14 +47,12 @@ class GlobalRevocation:
         *,
         issuer: str,
         limits: BodyLimits,
-        origin_of: Callable[[Request, str], Origin],
     ) -> None:
         self._machines = machines
         self._people = people
         self._ending = ending
         self._issuer = issuer
         self._limits = limits
-        self._origin_of = origin_of
 
     def routes(self) -> list[Route]:
         """Where it is mounted."""
@@ -69,7 +67,7 @@ class GlobalRevocation:
         view = await self._named(asked.sub_id)
         if view is None:
             raise ProblemError(404, "account_unknown", "There is no such account.")
-        await self._ending.end_all(view.account.id, reason=REASON, origin=self._origin_of(request, f"machine:{caller}"))
+        await self._ending.end_all(view.account.id, reason=REASON, origin=origin(request, f"machine:{caller}"))
         return Response(status_code=204)
 
     async def _named(self, subject: dict[str, Any]) -> AccountView | None:

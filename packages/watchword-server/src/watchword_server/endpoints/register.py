@@ -5,7 +5,6 @@ Judges nothing: clients/dynamic.py does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -16,10 +15,10 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode, Scheme
 
 from watchword_server.clients.dynamic import DynamicRegistration, Registered
-from watchword_server.store.records import Origin
 from watchword_server.web.body import BodyLimits, decode_json, read_body
 from watchword_server.web.client_address import client_address
 from watchword_server.web.errors import oauth_endpoint
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError
 
 PATH: Final = "/register"
@@ -36,12 +35,10 @@ class Register:
         *,
         issuer: str,
         limits: BodyLimits,
-        origin_of: Callable[[Request, str], Origin],
     ) -> None:
         self._registration = registration
         self._issuer = issuer
         self._limits = limits
-        self._origin_of = origin_of
 
     def routes(self) -> list[Route]:
         """Where they are mounted."""
@@ -63,7 +60,7 @@ class Register:
             await self._members(request),
             initial_token=_bearer(request),
             address=client_address(request.scope),
-            origin=self._origin_of(request, "anonymous"),
+            origin=origin(request),
         )
         return self._answer(registered, 201)
 
@@ -75,14 +72,14 @@ class Register:
         """200 with the client as it is now (RFC 7592 §2.2)."""
         client_id = _client_id(request)
         changed = await self._registration.change(
-            client_id, _bearer(request), await self._members(request), self._origin_of(request, f"client:{client_id}")
+            client_id, _bearer(request), await self._members(request), origin(request, f"client:{client_id}")
         )
         return self._answer(changed, 200)
 
     async def delete(self, request: Request) -> Response:
         """204 (RFC 7592 §2.3)."""
         client_id = _client_id(request)
-        await self._registration.delete(client_id, _bearer(request), self._origin_of(request, f"client:{client_id}"))
+        await self._registration.delete(client_id, _bearer(request), origin(request, f"client:{client_id}"))
         return Response(status_code=204, headers=_HEADERS)
 
     async def _members(self, request: Request) -> dict[str, Any]:

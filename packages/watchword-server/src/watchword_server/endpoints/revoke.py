@@ -6,7 +6,6 @@ off just now.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from starlette.requests import Request
@@ -24,6 +23,7 @@ from watchword_server.tokens.reading import ReadToken, TokenReader, is_opaque
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.web.errors import oauth_endpoint
 from watchword_server.web.metrics import Metrics
+from watchword_server.web.origin import origin
 
 PATH: Final = "/revoke"
 CAUSE: Final = "revoked_by_client"
@@ -43,14 +43,12 @@ class Revocation:
         rotation: Rotation,
         store: RevocationStore,
         metrics: Metrics,
-        origin_of: Callable[[Request, str], Origin],
     ) -> None:
         self._requests = requests
         self._reader = reader
         self._rotation = rotation
         self._store = store
         self._metrics = metrics
-        self._origin_of = origin_of
 
     def routes(self) -> list[Route]:
         """Where it is mounted."""
@@ -66,12 +64,12 @@ class Revocation:
         authenticated = await self._requests.authenticate(request, form)
         client_id = authenticated.client.client_id
         raw = form.require("token")
-        origin = self._origin_of(request, f"client:{client_id}")
+        came_from = origin(request, f"client:{client_id}")
         if raw.startswith(refresh_token.PREFIX):
-            done = await self._refresh_token(raw, client_id, origin)
+            done = await self._refresh_token(raw, client_id, came_from)
         else:
             token = await self._reader.access_token(raw)
-            done = token is not None and await self._access_token(raw, token, client_id, origin)
+            done = token is not None and await self._access_token(raw, token, client_id, came_from)
         if done:
             self._metrics.revocations.labels(CAUSE).inc()
         return Response(status_code=200, headers={"Cache-Control": "no-store"})

@@ -14,10 +14,10 @@ from watchword_server.clients.details import encode_details
 from watchword_server.endpoints.authorize.checking import Refusal
 from watchword_server.endpoints.authorize.hub import Hub
 from watchword_server.endpoints.authorize.request import AuthorizationRequest
-from watchword_server.endpoints.authorize.services import origin
 from watchword_server.endpoints.authorize.visit import Visit
 from watchword_server.store.authorization_records import SignOnView
 from watchword_server.store.records import AuditEvent
+from watchword_server.web.origin import origin
 from watchword_server.web.ticket import renewed
 
 _DENIED = OAuthError(ErrorCode.ACCESS_DENIED, "the person said no")

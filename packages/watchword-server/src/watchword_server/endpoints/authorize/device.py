@@ -13,13 +13,14 @@ from watchword.oauth.names import GrantType
 
 from watchword_server.clients.details import encode_details
 from watchword_server.clients.metadata import Client
-from watchword_server.endpoints.authorize.services import AuthorizeServices, origin
+from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.endpoints.authorize.showing import Showing
 from watchword_server.endpoints.authorize.visit import Visit
 from watchword_server.store.authorization_records import SignOnView
 from watchword_server.store.records import AuditEvent
 from watchword_server.tokens.device_request import DeviceRequest, decode_device_request
 from watchword_server.tokens.terms import AuthorizationTerms
+from watchword_server.web.origin import origin
 
 
 class DeviceAsked(msgspec.Struct, frozen=True, kw_only=True):

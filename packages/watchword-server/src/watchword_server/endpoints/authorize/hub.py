@@ -35,6 +35,7 @@ from watchword_server.store.authorization_records import NewCode, SignOnView
 from watchword_server.tokens.device_request import VERIFICATION_PATH, shown_user_code
 from watchword_server.tokens.terms import AuthorizationTerms
 from watchword_server.web.body import read_body
+from watchword_server.web.origin import place_of
 from watchword_server.web.problem import ProblemError
 from watchword_server.web.redirects import redirect
 from watchword_server.web.ticket import Ticket, renewed
@@ -137,7 +138,7 @@ class Hub:
     async def _signed_on(self, visit: Visit) -> SignOnView | None:
         view = await self.services.sign_ons.find(self.services.sso.read(visit.request.headers))
         if view is not None:
-            await self.services.sign_ons.note_use(view, place=self.services.place_of(visit.request))
+            await self.services.sign_ons.note_use(view, place=place_of(visit.request))
         return view
 
     async def _step(self, visit: Visit, checked: Checked, view: SignOnView | None, consented: str | None) -> Response:

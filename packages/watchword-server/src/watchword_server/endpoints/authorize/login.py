@@ -13,11 +13,12 @@ from starlette.responses import Response
 from watchword_server.accounts.results import Authenticated, BadCredentials, Busy, Problems, Taken, Throttled
 from watchword_server.accounts.service import Registration
 from watchword_server.endpoints.authorize.hub import Hub
-from watchword_server.endpoints.authorize.services import device_of, origin
+from watchword_server.endpoints.authorize.services import device_of
 from watchword_server.endpoints.authorize.showing import Asking
 from watchword_server.endpoints.authorize.visit import Visit
 from watchword_server.store.records import Account, AccountView
 from watchword_server.web.field_error import FieldError
+from watchword_server.web.origin import origin, place_of
 from watchword_server.web.problem import ProblemError
 from watchword_server.web.ticket import renewed
 
@@ -85,7 +86,7 @@ class LoginPages:
             view,
             current,
             device=device_of(visit.request),
-            place=services.place_of(visit.request),
+            place=place_of(visit.request),
             origin=origin(visit.request, f"account:{view.account.id}"),
         )
         if started is None:

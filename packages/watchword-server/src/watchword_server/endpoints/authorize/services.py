@@ -19,7 +19,6 @@ from watchword_server.clients.metadata import Client
 from watchword_server.pages.rendering import Pages
 from watchword_server.sessions.sign_on import SignOnService
 from watchword_server.store.authorization_port import Authorizations, Codes, Replays
-from watchword_server.store.records import Origin
 from watchword_server.tokens.device_throttle import DeviceThrottle
 from watchword_server.web.body import BodyLimits
 from watchword_server.web.cookies import Cookie
@@ -64,7 +63,6 @@ class AuthorizeServices:
     registration_open: bool
     shortest_password: int
     """Characters, told to whoever makes an account."""
-    place_of: Callable[[Request], str]
     hinted_subject: Callable[[str, Client], str | None]
     """The ``sub`` of an ``id_token_hint`` that this server issued to that client, expired or not; None for any other."""
     subject_of: Callable[[Client, str], str]
@@ -77,14 +75,6 @@ class AuthorizeServices:
     """Those that answers can be signed by."""
     secret: Callable[[str], str]
     """An unpredictable text with that prefix."""
-
-
-def origin(request: Request, actor: str = "anonymous") -> Origin:
-    """Who acts from where, for the audit log; the user agent cut to 256 characters."""
-    agent = request.headers.get("user-agent")
-    return Origin(
-        actor=actor, address=request.client.host if request.client else None, user_agent=agent[:256] if agent else None
-    )
 
 
 def device_of(request: Request) -> str:

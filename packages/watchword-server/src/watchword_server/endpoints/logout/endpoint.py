@@ -28,12 +28,12 @@ from watchword_server.pages.rendering import Pages, is_framable, posting_back, s
 from watchword_server.sessions.sign_on import SignOnService
 from watchword_server.store.authorization_port import SignOns
 from watchword_server.store.authorization_records import SignOnView
-from watchword_server.store.records import Origin
 from watchword_server.tokens.id_token_hint import IdTokenHint
 from watchword_server.web.body import BodyLimits, parse_form, read_form
 from watchword_server.web.cookies import Cookie
 from watchword_server.web.cross_site import CrossSite
 from watchword_server.web.metrics import Metrics
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError
 from watchword_server.web.redirects import redirect, with_query
 from watchword_server.web.ticket import LIFETIME, Ticket, Tickets
@@ -74,7 +74,6 @@ class LogoutServices:
     clock: Clock
     read_hint: Callable[[str], IdTokenHint | None]
     subject_of: SubjectOf
-    origin_of: Callable[[Request, str], Origin]
     secret: Callable[[str], str]
 
 
@@ -185,7 +184,7 @@ class Logout:
             view.sign_on.id,
             account_id=account_id,
             reason="logout",
-            origin=services.origin_of(request, f"account:{account_id}"),
+            origin=origin(request, f"account:{account_id}"),
         )
         if ended:
             services.metrics.revocations.labels("logout").inc()

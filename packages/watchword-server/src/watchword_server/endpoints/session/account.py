@@ -14,9 +14,10 @@ from starlette.responses import Response
 from watchword_server.accounts.results import BadCredentials, Busy, PasswordChanged, Problems, Throttled
 from watchword_server.endpoints.session.login import credentials_refused
 from watchword_server.endpoints.session.register import ShownAccount, shown_account
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices
 from watchword_server.sessions.listing import ListedSession, listed
 from watchword_server.web.body import read_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError, invalid
 
 _encode = msgspec.json.Encoder().encode

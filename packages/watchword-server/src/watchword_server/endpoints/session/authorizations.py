@@ -15,12 +15,13 @@ from starlette.routing import Route
 
 from watchword_server.clients.directory import find_if_reachable
 from watchword_server.clients.metadata import Client
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices
 from watchword_server.sessions.listing import HOUR
 from watchword_server.sessions.sign_on import SignOnService
 from watchword_server.store.authorization_port import Authorizations, SignOns
 from watchword_server.store.authorization_records import Authorization, SignOn
 from watchword_server.store.records import AuditEvent
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError
 
 _MOST = 100

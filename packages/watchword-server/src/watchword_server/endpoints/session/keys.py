@@ -13,11 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from watchword.clock import EpochSeconds
 
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices
 from watchword_server.store.api_key_records import ApiKey
 from watchword_server.tokens.api_keys import ApiKeyService, KeyRefused, MadeKey, Wish
 from watchword_server.tokens.caller import Caller
 from watchword_server.web.body import read_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError, invalid
 
 _Text = Annotated[str, msgspec.Meta(max_length=2048)]

@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from watchword_server.accounts.results import Authenticated, BadCredentials, Busy, Throttled
-from watchword_server.endpoints.session.services import SessionServices, origin, token_answer
+from watchword_server.endpoints.session.services import SessionServices, token_answer
 from watchword_server.store.records import Delivery
 from watchword_server.tokens.opening import Opened
 from watchword_server.web.body import read_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError
 
 _MAX_IDENTIFIER = 320

@@ -9,9 +9,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices
 from watchword_server.tokens.caller import Caller
 from watchword_server.web.body import read_optional_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError
 
 _MOST_COOKIES = 8

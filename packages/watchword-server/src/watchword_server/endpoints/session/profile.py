@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from watchword_server.accounts.profiles import Profile
 from watchword_server.accounts.results import AccountRefused
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices
 from watchword_server.web.body import read_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError, invalid
 
 _encode = msgspec.json.Encoder().encode

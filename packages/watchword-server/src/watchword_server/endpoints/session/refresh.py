@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from watchword_server.endpoints.session.login import TokenAnswer
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin, token_answer
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices, token_answer
 from watchword_server.tokens.claims import FIRST_PARTY
 from watchword_server.tokens.refresh import Reason
 from watchword_server.tokens.rotation import Refreshed, RefreshRequest, Refused
 from watchword_server.web.body import read_optional_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError, problem_response
 
 _encode = msgspec.json.Encoder().encode

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from watchword_server.accounts.results import Busy, Problems, Taken, Throttled
 from watchword_server.accounts.service import Registration
-from watchword_server.endpoints.session.services import NO_STORE, SessionServices, origin
+from watchword_server.endpoints.session.services import NO_STORE, SessionServices
 from watchword_server.store.records import Account
 from watchword_server.web.body import read_json
+from watchword_server.web.origin import origin
 from watchword_server.web.problem import ProblemError, invalid
 
 

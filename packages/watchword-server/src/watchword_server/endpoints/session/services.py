@@ -5,7 +5,6 @@ Holds no route.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -15,16 +14,16 @@ from watchword_server.accounts.profiles import ProfileService
 from watchword_server.accounts.service import AccountService
 from watchword_server.sessions.ending import SessionEnding
 from watchword_server.store.port import Audit, Sessions
-from watchword_server.store.records import Delivery, Origin
+from watchword_server.store.records import Delivery
 from watchword_server.tokens.caller import Caller, Callers
 from watchword_server.tokens.opening import SessionOpener
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.web.body import BodyLimits
-from watchword_server.web.client_address import client_address
 from watchword_server.web.cookies import Cookie
 from watchword_server.web.cross_site import CrossSite
 from watchword_server.web.device import device_kind, device_label
 from watchword_server.web.metrics import Metrics
+from watchword_server.web.origin import place_of
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -63,13 +62,12 @@ class SessionServices:
     cross_site: CrossSite
     limits: BodyLimits
     metrics: Metrics
-    place_of: Callable[[Request], str]
     registration_open: bool
     profiles: ProfileService
 
     def device(self, request: Request) -> Device:
         """The device of a request, from its User-Agent and address."""
-        return Device(request.headers.get("user-agent", ""), self.place_of(request))
+        return Device(request.headers.get("user-agent", ""), place_of(request))
 
     def refuse_foreign(self, request: Request) -> None:
         """Raises ProblemError 403 for a call that a page of another site makes."""
@@ -78,12 +76,6 @@ class SessionServices:
     async def caller(self, request: Request) -> Caller:
         """The bearer of a living first-party session. Raises ProblemError 401."""
         return await self.callers.authenticate(request.headers.getlist("authorization"))
-
-
-def origin(request: Request, actor: str = "anonymous") -> Origin:
-    """Who acts from where, for the audit log; the user agent cut to 256 characters."""
-    agent = request.headers.get("user-agent")
-    return Origin(actor=actor, address=client_address(request.scope), user_agent=agent[:256] if agent else None)
 
 
 def token_answer(encoded: bytes, *, cookie: str | None = None, status: int = 200) -> Response:

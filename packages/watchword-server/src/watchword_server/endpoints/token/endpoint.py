@@ -5,7 +5,7 @@ Holds no grant; each has its own file, and GRANTS names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -27,7 +27,6 @@ from watchword_server.endpoints.token.refresh_token import refresh_token
 from watchword_server.endpoints.token.request import Grant, Granted, GrantRequest, TokenServices
 from watchword_server.endpoints.token.token_exchange import token_exchange
 from watchword_server.store.port import Revocations
-from watchword_server.store.records import Origin
 from watchword_server.tokens.checks import Check, Place, applies
 from watchword_server.tokens.proofs import Proofs, check_proof_algorithm
 from watchword_server.web.body import header_values
@@ -35,6 +34,7 @@ from watchword_server.web.device import device_kind
 from watchword_server.web.documents import EncodedJson
 from watchword_server.web.errors import as_oauth, oauth_response
 from watchword_server.web.mutual_tls_host import mutual_tls_origin
+from watchword_server.web.origin import origin, place_of
 
 PATH: Final = "/token"
 
@@ -87,18 +87,13 @@ class TokenEndpoint:
         log: Revocations,
         *,
         grants: Mapping[str, tuple[Place, Grant]] = GRANTS,
-        place_of: Callable[[Request], str],
-        origin_of: Callable[[Request, str], Origin],
     ) -> None:
-        """``place_of`` and ``origin_of``: from where a request comes, for people and for the audit log."""
         self._services = services
         self._count_granted = services.metrics.tokens.labels("granted").inc
         self._requests = requests
         self._proofs = proofs
         self._log = log
         self._grants = grants
-        self._place_of = place_of
-        self._origin_of = origin_of
 
     def routes(self) -> list[Route]:
         """Where it is mounted."""
@@ -153,8 +148,8 @@ class TokenEndpoint:
             proof=proof,
             head=head,
             device_kind=device_kind(request.headers.get("user-agent")),
-            place=self._place_of(request),
-            origin=self._origin_of(request, f"client:{authenticated.client.client_id}"),
+            place=place_of(request),
+            origin=origin(request, f"client:{authenticated.client.client_id}"),
             certificate=_bound_certificate(authenticated, self._requests.certificate(request)),
         )
         return await grant(asked, self._services)
