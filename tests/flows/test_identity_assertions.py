@@ -323,13 +323,13 @@ async def test_who_is_told_of_and_by_which_name_is_for_the_settings(open_server)
 
 
 async def test_an_assertion_does_not_outlive_the_session(open_server):
-    async with open_server(**environ(), WATCHWORD_SESSIONS__ABSOLUTE="100", WATCHWORD_SESSIONS__IDLE="100") as server:
-        async with server.browser() as http:
-            oauth = OAuth(server, http)
-            wiki, ada = await oauth.client("wiki", grant_types=GRANTS), await oauth.account()
-            tokens = await oauth.tokens(wiki, ada, scope=("openid", "offline_access"))
-            more = {"subject_token_type": REFRESH_TOKEN}
-            assert (await exchange(oauth, wiki, tokens["refresh_token"], **more)).json()["expires_in"] == 100
+    short = environ() | {"WATCHWORD_SESSIONS__ABSOLUTE": "100", "WATCHWORD_SESSIONS__IDLE": "100"}
+    async with open_server(**short) as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        wiki, ada = await oauth.client("wiki", grant_types=GRANTS), await oauth.account()
+        tokens = await oauth.tokens(wiki, ada, scope=("openid", "offline_access"))
+        more = {"subject_token_type": REFRESH_TOKEN}
+        assert (await exchange(oauth, wiki, tokens["refresh_token"], **more)).json()["expires_in"] == 100
 
 
 async def test_discovery_says_so_and_names_nobody(oauth):
