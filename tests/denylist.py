@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import socket
+import struct
 import subprocess
+import threading
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pytest
 from redis.asyncio import Redis
@@ -83,6 +85,53 @@ class KeyServer:
 
     def client(self, **given) -> Redis:
         return Redis.from_url(self.url, decode_responses=True, protocol=2, **given)
+
+
+class Impostor:
+    """Who listens in a killed key server's place: hears a greeting, says something, and hangs up or is silent from then on.
+
+    Does not: close the silent connections when it leaves, as a machine that lost its power would not.
+    """
+
+    def __init__(self, port: int, says: bytes, *, hangs_up: bool) -> None:
+        self.says, self.hangs_up = says, hangs_up
+        self.greetings: list[bytes] = []
+        self.callers: list[socket.socket] = []
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.thread = threading.Thread(target=self._listen)
+        self.thread.start()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):  # it left
+            while True:
+                caller, _ = self.listener.accept()
+                self.callers.append(caller)
+                caller.settimeout(20)
+                with contextlib.suppress(OSError):
+                    self._answer(caller)
+
+    def _answer(self, caller: socket.socket) -> None:
+        greeting = caller.recv(4096)
+        caller.sendall(self.says)
+        if self.hangs_up:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # as a dying process does
+            caller.close()
+        if greeting:
+            self.greetings.append(greeting)
+
+    def leave(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(60)
+        self.listener.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+        for caller in self.callers:
+            caller.close()
 
 
 class Reader:
