@@ -8,6 +8,7 @@ from oauth_story import OAuth, refused, said
 from page_story import Person
 from story import ISSUER
 from watchword.oauth.names import GrantType
+from watchword_server.clients.details import decode_details
 from watchword_server.clients.metadata import ClientSettings
 from watchword_server.tokens.terms import decode_terms
 
@@ -116,6 +117,33 @@ async def test_a_person_is_asked_again_only_for_what_differs(oauth, ada, app):
     assert ada.page.said.count("new") == 1
     await ada.goes_to("/authorize", **having(PAYMENT | {"to": "Merchant B"}, prompt="none"))
     assert error_of(ada) == "consent_required"
+
+
+async def test_what_people_are_asked_for_each_time_is_never_remembered(open_server):
+    once = {**TYPES, "payment": TYPES["payment"] | {"ask_always": True}}
+    environ = ENVIRON | {"WATCHWORD_AUTHORIZATION_DETAILS": json.dumps(once)}
+    async with open_server(**environ) as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        account = await oauth.account()
+        oauth.http.cookies.clear()
+        ada, app = Person(oauth.http), await oauth.client(authorization_details_types=ALL)
+        await oauth.client("own", authorization_details_types=ALL, settings=ClientSettings(first_party=True))
+        first = await allows(ada, **having(PAYMENT, FILES))
+        assert (await exchange(oauth, app, first)).json()["authorization_details"] == [PAYMENT, FILES]
+        for client_id in ("app", "app", "own", "own"):
+            await ada.goes_to("/authorize", **having(PAYMENT, client_id=client_id))
+            assert ada.sees("allow", "deny"), client_id
+            await ada.press("allow")
+            assert ada.told["code"]
+        await ada.goes_to("/authorize", **having(PAYMENT, prompt="none"))
+        assert error_of(ada) == "consent_required"
+        await ada.goes_to("/authorize", **having(PAYMENT | {"ask_always": False}))
+        assert error_of(ada) == "invalid_authorization_details", "what is asked each time, no client says"
+        await allows(ada, **having(FILES, PAYMENT))
+        kept = await oauth.store.authorization(account, "app")
+        assert decode_details(kept.details) == (FILES,)
+        await ada.goes_to("/authorize", **having(FILES))
+        assert ada.told["code"], "what was allowed beside it is"
 
 
 async def test_pushed_ones_are_judged_before_the_person_comes(oauth, ada, app):

@@ -156,6 +156,24 @@ async def test_authorization_details_lead_to_the_resources_they_name(oauth):
     assert "authorization_details" not in token
 
 
+async def test_attack_no_assertion_stands_in_for_people_who_are_asked_each_time(open_server):
+    types = '{"channel": {"words": "Use a channel"}, "payment": {"words": "Pay", "ask_always": true}}'
+    async with (
+        open_server(**environ() | {"WATCHWORD_AUTHORIZATION_DETAILS": types}) as server,
+        server.browser() as http,
+    ):
+        oauth = await with_ada(server, http)
+        agent = await registered(oauth, authorization_details_types=["channel", "payment"])
+        allowed = [CHANNEL, {"type": "payment"}]
+        answer = await present(oauth, agent, assertion(oauth, authorization_details=allowed))
+        assert answer.json()["authorization_details"] == [CHANNEL]
+        text = assertion(oauth, authorization_details=allowed)
+        refused(
+            await present(oauth, agent, text, authorization_details='[{"type": "payment"}]'),
+            "invalid_authorization_details",
+        )
+
+
 async def test_attack_authorization_details_beyond_the_assertion(oauth):
     agent = await registered(oauth, authorization_details_types=["channel"])
     for asked in ([CHANNEL | {"actions": ["read", "delete"]}], [PAYMENT], [{"type": "channel"}]):

@@ -513,6 +513,13 @@ def test_a_certificate_is_named_by_its_kind_and_exactly(home, name):
         production(home, {"feed.certificates": name, **behind})
 
 
+def test_what_people_are_asked_for_each_time_is_nothing_a_client_has_by_itself(home):
+    kind = {"words": "Pay", "ask_always": True, "without_person": True}
+    with pytest.raises(SettingsError) as refused:
+        development(home, {"authorization_details": {"payment": kind}})
+    assert "contradict" in refused.value.problems[0].message
+
+
 @pytest.mark.parametrize("prefix", ["", "a b", "a*", "x" * 65, "line\n"])
 def test_a_prefix_that_is_no_plain_name_is_refused(home, prefix):
     with pytest.raises(SettingsError, match=r"denylist\.prefix"):

@@ -131,6 +131,30 @@ def test_consent_covers_the_resource_too(decide):
     assert decide(signed_on(), allowed("openid", "profile", resource=api), resource=api) == Issue()
 
 
+@pytest.fixture
+def decide_always(ask, make_client):
+    """A request with a detail that people are asked for each time, over who is signed in and what was allowed."""
+
+    def make(person=None, authorization=ALL, progress=BEGAN, *, silent=False, **settings):
+        request = ask(make_client(settings=settings), prompt="none" if silent else None)
+        request = replace(request, details=({"type": "payment"},), ask_always=True)
+        return next_step(request, person, authorization, progress, NOW)
+
+    return make
+
+
+def test_some_details_are_asked_for_each_time_of_first_parties_too_and_never_silently(decide_always):
+    before = replace(ALL, details=b'[{"type":"payment"}]')
+    for settings in ({}, {"first_party": True}):
+        assert isinstance(decide_always(signed_on(), before, **settings), Consent)
+        refused = decide_always(signed_on(), before, silent=True, **settings)
+        assert isinstance(refused, Refuse)
+        assert refused.error is ErrorCode.CONSENT_REQUIRED
+        assert decide_always(signed_on(), before, Progress(began=NOW, consented="ada"), **settings) == Issue()
+        assert isinstance(decide_always(signed_on(), before, Progress(began=NOW, consented="eve"), **settings), Consent)
+    assert decide_always() == Login(again=False)
+
+
 @pytest.mark.rfc("openid-core §11")
 def test_offline_access_has_to_be_allowed_like_any_scope(decide):
     step = decide(signed_on(), ALL, scope="openid profile offline_access")

@@ -47,6 +47,14 @@ class DetailRules:
         """What people are asked for a detail of a known type."""
         return self._types[detail["type"]].words
 
+    def asks_always(self, detail: Mapping[str, Any]) -> bool:
+        """Whether people are asked for a detail of a known type however often they allowed it."""
+        return self._types[detail["type"]].ask_always
+
+    def remembered(self, details: Details) -> Details:
+        """Of what a person allows now, that which need not be asked for again."""
+        return tuple(one for one in details if not self.asks_always(one))
+
     def read(self, client: Client, text: str | None, *, without_person: bool = False) -> Details:
         """The details of a request; none without the parameter. ``without_person``: for the client's own token.
 
@@ -63,7 +71,7 @@ class DetailRules:
         return details
 
     def allows(self, client: Client, detail: Mapping[str, Any]) -> bool:
-        """Whether a detail that was granted once is still one that this client may have."""
+        """Whether a detail that was granted is one that this client may have."""
         try:
             self._judge(client, detail, without_person=False)
         except OAuthError:

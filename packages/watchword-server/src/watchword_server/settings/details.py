@@ -6,7 +6,9 @@ Reads nothing; tree.py has the section in its tree, and clients/details.py judge
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Self
+
+from pydantic import model_validator
 
 from watchword_server.settings.section import Section, setting
 from watchword_server.settings.values import Texts
@@ -32,6 +34,16 @@ class DetailType(Section):
         default=False,
         description="Whether a client may have it in a token of its own (client credentials), which nobody is asked about.",
     )
+    ask_always: bool = setting(
+        default=False,
+        description="Whether people are asked each time, whatever they allowed before, whoever the client is: a payment.",
+    )
+
+    @model_validator(mode="after")
+    def _asked_or_not(self) -> Self:
+        if self.ask_always and self.without_person:
+            raise ValueError("ask_always and without_person contradict each other")
+        return self
 
 
 def described_types(values: dict[str, DetailType]) -> dict[str, DetailType]:

@@ -283,7 +283,7 @@ class Settings(Section):
     authorization_details: Annotated[dict[str, DetailType], Table, AfterValidator(described_types)] = _of(
         {},
         "Types of authorization details (RFC 9396) that clients may ask for: "
-        "`{payment: {words, members, actions, locations, without_person}}`.",
+        "`{payment: {words, members, actions, locations, without_person, ask_always}}`.",
     )
     clients: Annotated[tuple[dict[str, Any], ...], Table] = _of(
         (), "Clients that are not on record in the store, by the names of RFC 7591; see how-to/clients.", repr=False

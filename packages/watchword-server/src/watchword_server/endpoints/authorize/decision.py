@@ -46,7 +46,7 @@ class Decisions:
             asked.client.client_id,
             scope=asked.scope,
             resource=asked.resource,
-            details=encode_details(asked.details),
+            details=encode_details(self._services.entitlements.details.remembered(asked.details)),
             audit=AuditEvent(
                 event="authorization.granted",
                 origin=origin(request, f"account:{account_id}"),

@@ -83,7 +83,7 @@ class Devices:
             asked.client.client_id,
             scope=wanted.scope,
             resource=wanted.resource,
-            details=encode_details(wanted.details),
+            details=encode_details(self._services.entitlements.details.remembered(wanted.details)),
             audit=self._audit(visit, asked, view, "authorization.granted"),
         )
         terms = AuthorizationTerms(scope=wanted.scope, resource=wanted.resource, details=wanted.details)

@@ -136,7 +136,7 @@ def _whether(
     if person is not None and progress.consented == person.account.id:
         return None
     consent = _consent(request, authorization)
-    if Prompt.CONSENT in request.prompt:
+    if Prompt.CONSENT in request.prompt or request.ask_always:
         return consent
     if request.client.settings.first_party:
         return None

@@ -41,6 +41,8 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Named one by one, or as locations of details."""
     details: Details = ()
     """Authorization details (RFC 9396)."""
+    ask_always: bool = False
+    """Whether one of them is of a type that people are asked for each time."""
     code_challenge: str | None = None
     nonce: str | None = None
     dpop_jkt: str | None = None
@@ -94,6 +96,7 @@ def read_request(
         scope=scope,
         resource=resource,
         details=details,
+        ask_always=any(entitlements.details.asks_always(one) for one in details),
         code_challenge=_code_challenge(parameters, client, is_openid=is_openid),
         nonce=parameters.visible("nonce"),
         dpop_jkt=_dpop_jkt(parameters),

@@ -126,11 +126,15 @@ def _details(assertion: Assertion, request: GrantRequest, entitlements: Entitlem
     client, asked = request.client, request.form.get("authorization_details")
     if asked is not None:
         details = entitlements.details.read(client, asked)
+        if any(entitlements.details.asks_always(one) for one in details):
+            raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "a type is one that people here are asked for")
         if not is_part(details, assertion.details):
             raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "more is asked for than the assertion allows")
         return details
     # ID-JAG §4.4.1: details may be left out by policy, as scopes are.
-    kept = tuple(one for one in assertion.details if entitlements.details.allows(client, one))
+    rules = entitlements.details
+    may = tuple(one for one in assertion.details if rules.allows(client, one))
+    kept = rules.remembered(may)
     return meant_for(kept, request.form.resources) if request.form.resources else kept
 
 
