@@ -5,14 +5,18 @@ import hashlib
 import json
 
 import httpx
+import httpx2
 import pytest
+from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from page_story import Person
 from process import Process
 from story import PASSWORD
 from watchword import Verifier
+from watchword.adapters.asgi import BearerMiddleware, token_of
 from watchword.verify.errors import TokenRejected
 
-API = "https://api.chat.example.test"
+API = "https://api.chat.example.test/mcp"
 ADA = "ada@example.test"
 CALLBACK = "https://wiki.example.test/callback"
 VERIFIER = "v" * 43
@@ -134,6 +138,49 @@ async def test_one_servers_word_becomes_the_others_token_and_a_resource_believes
                 await verifier.verify(made["access_token"])
         again = await servers.presented(made["access_token"])
         assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
+
+
+class Memory:
+    """Where the SDK keeps its tokens."""
+
+    tokens: OAuthToken | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return None
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        raise AssertionError("this client is known beforehand")
+
+
+async def test_the_mcp_sdks_client_comes_in_by_the_company_with_no_page(servers):
+    """Enterprise-managed authorization of MCP: the SDK does all but ask the company, which is one request."""
+
+    async def from_the_company(audience: str, resource: str) -> str:
+        assert (audience, resource) == (servers.chat.url, API)
+        return (await servers.asserted(http, tokens["id_token"])).json()["access_token"]
+
+    async def resource(scope, _receive, send):
+        body = token_of(scope).sub.encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async with servers.company.client() as http, servers.verifier(servers.chat) as verifier:
+        tokens = await servers.signs_in(http)
+        provider = IdentityAssertionOAuthProvider(
+            API, Memory(), "wiki-at-chat", SECRET_THERE, servers.chat.url, from_the_company, "chat.read",
+            token_endpoint_auth_method="client_secret_basic",
+        )  # fmt: skip
+        protected = httpx2.ASGITransport(app=BearerMiddleware(resource, verifier, scopes=["chat.read"]))
+        async with httpx2.AsyncClient(auth=provider, mounts={API: protected}) as agent:
+            for _ in range(2):
+                answer = await agent.get(API)
+                assert (answer.status_code, answer.text) == (200, servers.ada_there)
 
 
 async def test_attack_what_was_not_made_for_the_other_server_is_not_taken_by_it(servers):
