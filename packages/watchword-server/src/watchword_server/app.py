@@ -17,9 +17,9 @@ from watchword_server.accounts.hasher import PasswordHasher
 from watchword_server.accounts.service import AccountService
 from watchword_server.accounts.throttle import LoginThrottle
 from watchword_server.clients.entitlement import longest_lifetime
+from watchword_server.keys.installation import derived_key, sealer_of
 from watchword_server.keys.ring import ALGORITHMS, KeyRing
 from watchword_server.keys.schedule import KeySchedule
-from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.oauth_composition import OAuthServices, compose_oauth
 from watchword_server.revocation.denylist import heartbeat_key, place_key
 from watchword_server.revocation.denylist_writer import DenylistWriter
@@ -132,8 +132,7 @@ def compose(settings: Settings, store: Store, clock: Clock, *, longest_lifetime:
     metrics.watch_hashing(
         waiting=lambda: hasher.waiting, running=lambda: hasher.running, refused=lambda: hasher.refused
     )
-    throttle_secret = MasterKey.parse(settings.master_key.get_secret_value()).derive("throttle", settings.environment)
-    throttle = LoginThrottle(store, settings.throttle, secret=throttle_secret, clock=clock)
+    throttle = LoginThrottle(store, settings.throttle, secret=derived_key(settings, "throttle"), clock=clock)
     policy = Policy(
         issuer=settings.issuer,
         audience=settings.audience,
@@ -205,10 +204,9 @@ def denylist_writer(services: Services) -> DenylistWriter | None:
 def key_ring(settings: Settings, store: Store, clock: Clock, *, longest_lifetime: float) -> KeyRing:
     """The key ring of these settings; keys stay published at least as long as what they signed may live."""
     schedule = settings.keys
-    master = MasterKey.parse(settings.master_key.get_secret_value())
     return KeyRing(
         store=store,
-        sealer=Sealer(master, settings.environment, entropy.random_bytes),
+        sealer=sealer_of(settings),
         clock=clock,
         random_bytes=entropy.random_bytes,
         algorithm=settings.tokens.algorithm,

@@ -18,8 +18,8 @@ from watchword_server.endpoints.global_revocation import GlobalRevocation
 from watchword_server.endpoints.ssf.routes import SsfTransmitter
 from watchword_server.endpoints.status_list import TYP as STATUS_LIST_TYPE
 from watchword_server.endpoints.status_list import StatusLists
+from watchword_server.keys.installation import sealer_of
 from watchword_server.keys.ring import ALGORITHMS
-from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.outbox.backoff import Backoff
 from watchword_server.outbox.courier import Courier
 from watchword_server.outbox.follower import LogFollower, Translator
@@ -61,7 +61,7 @@ def deliveries(services: Services) -> tuple[LogFollower, OutboxWorker]:
             )
         )
         couriers[PUSH_KIND] = PushCourier(
-            services.store, services.outgoing, sign=_event_signing(services), sealer=_sealer(services)
+            services.store, services.outgoing, sign=_event_signing(services), sealer=sealer_of(services.settings)
         )
     worker = OutboxWorker(
         services.store,
@@ -86,7 +86,7 @@ def ssf_transmitter(services: Services) -> SsfTransmitter:
         services.store,
         services.outgoing,
         issuer=settings.issuer,
-        sealer=_sealer(services),
+        sealer=sealer_of(services.settings),
         clock=services.clock,
         identifier=entropy.identifier,
         most_streams=settings.ssf.max_streams,
@@ -165,9 +165,3 @@ def _machines(services: Services, known: Mapping[str, SecretStr], *, access_toke
 def _event_signing(services: Services) -> Callable[[bytes], str]:
     """Signs a security event by the key of the moment."""
     return lambda payload: services.keys.signer(SET_TYPE).sign(payload)
-
-
-def _sealer(services: Services) -> Sealer:
-    settings = services.settings
-    master = MasterKey.parse(settings.master_key.get_secret_value())
-    return Sealer(master, settings.environment, entropy.random_bytes)

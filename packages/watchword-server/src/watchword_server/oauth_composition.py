@@ -28,8 +28,8 @@ from watchword_server.clients.metadata_document import MetadataDocuments
 from watchword_server.clients.registration import RegistrationRules, judge
 from watchword_server.clients.tls_authentication import CertificateAuthentication
 from watchword_server.clients.trusted_issuers import TrustedIssuers
+from watchword_server.keys.installation import derived_key, sealer_of
 from watchword_server.keys.ring import KeyRing
-from watchword_server.keys.sealing import MasterKey, Sealer
 from watchword_server.settings.tree import Settings
 from watchword_server.store.port import Store
 from watchword_server.tokens.api_keys import PREFIX as KEY_PREFIX
@@ -134,8 +134,7 @@ def compose_oauth(
     session_identifier: Callable[[], str],
 ) -> OAuthServices:
     """The services over an open store; ``admit`` counts clients that register from an address. Raises ClientRefused for a configured client that cannot be used."""
-    master = MasterKey.parse(settings.master_key.get_secret_value())
-    sealer = Sealer(master, settings.environment, entropy.random_bytes)
+    sealer = sealer_of(settings)
     rules = RegistrationRules(
         grant_types=grant_types(settings),
         auth_methods=(*AUTH_METHODS, *TLS_METHODS) if asks_certificates(settings) else AUTH_METHODS,
@@ -171,11 +170,11 @@ def compose_oauth(
         assertion_lifetime=settings.oauth.assertion_lifetime,
         tls=CertificateAuthentication(client_keys, clock) if asks_certificates(settings) else None,
     )
-    subjects = Subjects(master.derive("pairwise", settings.environment))
+    subjects = Subjects(derived_key(settings, "pairwise"))
     id_tokens = IdTokens(
         signers=keys, subjects=subjects, issuer=settings.issuer, lifetime=settings.oauth.id_token_lifetime
     )
-    nonces = DpopNonces(master.derive("dpop-nonce", settings.environment)) if settings.oauth.dpop_nonce else None
+    nonces = DpopNonces(derived_key(settings, "dpop-nonce")) if settings.oauth.dpop_nonce else None
     return OAuthServices(
         configured=configured,
         clients=directory,
@@ -188,7 +187,7 @@ def compose_oauth(
             settings=ClientSettings(pkce_exempt=own.pkce_exempt),
             outgoing=outgoing,
             admit=admit,
-            key=master.derive("registration-token", settings.environment),
+            key=derived_key(settings, "registration-token"),
         ),
         entitlements=entitlements,
         client_keys=client_keys,
@@ -223,9 +222,7 @@ def compose_oauth(
             identifier=session_identifier,
         ),
         profiles=ProfileService(store, clock),
-        devices=DeviceThrottle(
-            store, settings.throttle, secret=master.derive("device-throttle", settings.environment), clock=clock
-        ),
+        devices=DeviceThrottle(store, settings.throttle, secret=derived_key(settings, "device-throttle"), clock=clock),
         trusted_issuers=_trusted_issuers(settings, store, clock, outgoing),
         identity_assertions=IdentityAssertions(
             keys=keys,

@@ -18,8 +18,8 @@ from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.endpoints.logout.endpoint import Logout, LogoutServices
 from watchword_server.endpoints.session.authorizations import AuthorizationServices, OwnAuthorizations
 from watchword_server.endpoints.session.services import SessionServices
+from watchword_server.keys.installation import derived_key
 from watchword_server.keys.ring import ALGORITHMS
-from watchword_server.keys.sealing import MasterKey
 from watchword_server.pages.files import page_files
 from watchword_server.pages.rendering import Pages
 from watchword_server.sessions.sign_on import SignOnService
@@ -128,8 +128,7 @@ def logout_services(services: Services) -> LogoutServices:
 
 
 def _tickets(services: Services) -> Tickets:
-    settings = services.settings
-    return Tickets(MasterKey.parse(settings.master_key.get_secret_value()).derive("ticket", settings.environment))
+    return Tickets(derived_key(services.settings, "ticket"))
 
 
 def _hint(services: Services, raw: str) -> IdTokenHint | None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from watchword.clock import Clock
 
-from watchword_server import entropy
 from watchword_server.cli.findings import Finding
 from watchword_server.cli.output import duration
-from watchword_server.keys.sealing import MasterKey, MasterKeyError, Sealer, SealError
+from watchword_server.keys.installation import sealer_of
+from watchword_server.keys.sealing import MasterKeyError, SealError
 from watchword_server.settings.tree import Settings
 from watchword_server.store.records import Account, SigningKey
 
@@ -74,9 +74,7 @@ def _keys(keys: Sequence[SigningKey], settings: Settings, now: float) -> list[Fi
 def _seals(keys: Sequence[SigningKey], settings: Settings) -> list[Finding]:
     """Whether the master key opens what the store keeps."""
     try:
-        sealer = Sealer(
-            MasterKey.parse(settings.master_key.get_secret_value()), settings.environment, entropy.random_bytes
-        )
+        sealer = sealer_of(settings)
         for key in keys:
             if key.state != "distrusted":
                 sealer.open(key.sealed, purpose=key.purpose, name=key.kid)
