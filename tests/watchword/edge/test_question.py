@@ -46,16 +46,24 @@ def test_forward_auth_tells_by_forwarded_headers_of_which_the_last_address_count
         "X-Forwarded-Host: h",
         "X-Forwarded-For: 10.0.0.1, 192.0.2.7",
         "X-Original-URI: /other",
-        "Content-Length: 0",
         told=Told.FORWARDED,
     )
-    assert (question.target, question.host, question.client, question.content_length) == ("/a?b", "h", "192.0.2.7", "0")
+    assert (question.target, question.host, question.client) == ("/a?b", "h", "192.0.2.7")
 
 
 def test_envoy_tells_by_the_question_itself():
     question = ask("POST /url/media/1?x=1 HTTP/1.1", "Host: h", "X-Forwarded-Uri: /other", told=Told.ENVOY)
     assert (question.check, question.method, question.target, question.host) == ("/url", "POST", "/media/1?x=1", "h")
     assert ask("GET /healthz HTTP/1.1", told=Told.ENVOY).check == "/healthz"
+
+
+@pytest.mark.parametrize(("told", "length"), [(Told.NGINX, "7"), (Told.ENVOY, "7"), (Told.FORWARDED, None)])
+def test_the_length_of_a_question_is_not_that_of_the_client_s_body(told, length):
+    """Envoy's questions say 0, which would let any upload pass that is held to a greatest length."""
+    head = ["PUT /url/a HTTP/1.1", "Content-Length: 0"]
+    assert ask(*head, told=told).content_length is None
+    # Forward-auth hands on what a client says here.
+    assert ask(*head, "X-Original-Content-Length: 7", told=told).content_length == length
 
 
 @pytest.mark.parametrize(
@@ -72,6 +80,8 @@ def test_envoy_tells_by_the_question_itself():
         ["GET /url HTTP/1.1", "X-Real-IP: 1.1.1.1", "x-real-ip: 2.2.2.2"],
         ["GET /url HTTP/1.1", "Host: a", "Host: b"],
         ["GET /url HTTP/1.1", "Content-Length: 0", "Content-Length: 40"],
+        ["GET /url HTTP/1.1", "X-Original-Content-Length: 0", "X-Original-Content-Length: 40"],
+        ["GET /url HTTP/1.1", "X-Envoy-External-Address: 192.0.2.1", "X-Envoy-External-Address: 192.0.2.2"],
         ["GET /token?scope= HTTP/1.1"],
         ["GET /token?scope=a&role= HTTP/1.1"],
         ["GET /token?role HTTP/1.1"],

@@ -25,7 +25,8 @@ class Told(StrEnum):
     FORWARDED = "forwarded"
     """``X-Forwarded-Method``, ``-Uri``, ``-Host`` and ``-For``: Traefik's ForwardAuth, Caddy's ``forward_auth``."""
     ENVOY = "envoy"
-    """By the question itself: the client's method, and its path behind that of the check (``path_prefix``)."""
+    """By the question itself: the client's method, and its path behind that of the check (``path_prefix``); and by
+    ``X-Envoy-External-Address`` and ``X-Original-Content-Length``, which its configuration sets."""
 
 
 class BadQuestion(Exception):  # noqa: N818 - what it is
@@ -47,6 +48,8 @@ class Question(NamedTuple):
     authorization: tuple[str, ...]
     content_type: str | None
     content_length: str | None
+    """Of the client's body, if the proxy says it by ``X-Original-Content-Length``; a length of the question's own, which
+    has no body, would let any body pass."""
 
 
 _HEADERS: Final = {
@@ -54,8 +57,11 @@ _HEADERS: Final = {
     Told.FORWARDED: ("x-forwarded-method", "x-forwarded-uri", "x-forwarded-host", "x-forwarded-for"),
 }
 _ONCE: Final = frozenset(
-    {name for names in _HEADERS.values() for name in names} | {"host", "content-length", "x-original-content-length"}
+    {name for names in _HEADERS.values() for name in names}
+    | {"host", "content-length", "x-original-content-length", "x-envoy-external-address"}
 )
+_TELL_LENGTH: Final = frozenset({Told.NGINX, Told.ENVOY})
+"""Whose configuration overwrites ``X-Original-Content-Length``; others hand on what a client says."""
 
 
 def read(head: bytes, told: Told, checks: frozenset[str]) -> Question:
@@ -75,6 +81,7 @@ def read(head: bytes, told: Told, checks: frozenset[str]) -> Question:
         headers.setdefault(name.lower(), []).append(value.strip(" \t"))
     if any(len(headers[name]) > 1 for name in _ONCE & headers.keys()):
         raise BadQuestion
+    headers["content-length"] = headers.get("x-original-content-length", []) if told in _TELL_LENGTH else []
     return _by_envoy(start, headers, checks) if told is Told.ENVOY else _by_headers(start, headers, _HEADERS[told])
 
 
@@ -88,8 +95,6 @@ def _by_headers(start: list[str], headers: dict[str, list[str]], names: tuple[st
         # Here the query is the configuration's alone (Caddy's holds the client's): a slip in it must not open a route.
         if query and not ASKED.issuperset(part.partition("=")[0] for part in query.split("&")):
             raise BadQuestion
-        # The question has no body, so the length of the client's is told apart.
-        headers["content-length"] = headers.get("x-original-content-length", [])
     return _question(check, query, method or "", target or "", host, client, headers)
 
 
