@@ -73,6 +73,47 @@ def test_a_good_token_gives_what_was_signed():
     assert verified.claims["plan"] == "x"
 
 
+def test_of_what_a_token_was_made_only_the_difference_is_told():
+    verified = check(
+        token(
+            tenant="acme",
+            made_of=[
+                {"jti": "t0"},
+                {
+                    "jti": "a0",
+                    "sub": "agent",
+                    "client_id": "web",
+                    "sid": "",
+                    "tenant": "",
+                    "rev": 0,
+                    "kid": "",
+                    "x": [],
+                },
+                {"jti": "b0", "sid": "s0", "tenant": "other", "kid": "k0"},
+            ],
+        )
+    )
+    assert [(one.jti, one.sub, one.client_id, one.sid, one.tenant, one.kid, one.rev) for one in verified.made_of] == [
+        ("t0", "ada", "first-party", "s1", "acme", "k1", 7),
+        ("a0", "agent", "web", None, None, None, 0),
+        ("b0", "ada", "first-party", "s0", "other", "k0", 7),
+    ]
+    assert check(token()).made_of == ()
+    assert len(check(token(made_of=[{"jti": f"t{n}"} for n in range(16)])).made_of) == 16
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        None, "t0", {"jti": "t0"}, ["t0"], [{}], [{"jti": ""}], [{"jti": 1}], [{"jti": "t0", "sub": ""}],
+        [{"jti": "t0", "client_id": ""}], [{"jti": "t0", "sid": 5}], [{"jti": "t0", "rev": -1}], [{"jti": "t0", "rev": "1"}],
+        [{"jti": f"t{n}"} for n in range(17)],
+    ],
+)  # fmt: skip
+def test_attack_a_line_that_cannot_be_looked_up_is_not_taken_for_an_empty_one(made_of):
+    assert reason(token(made_of=made_of)) is R.BAD_CLAIM
+
+
 def test_a_verified_token_cannot_be_changed_not_even_through_its_claims():
     verified = check(token())
     with pytest.raises(AttributeError):

@@ -48,12 +48,56 @@ def test_the_others_are_cut_off_up_to_a_position(axis, value, rev, dead):
         assert view.kills(bearer(rev=rev, sub="bob", client_id="cli", tenant="other")) is None
 
 
-def test_what_was_made_of_a_clients_own_token_dies_with_that_client():
-    view = view_of(cut("client", "robot", 10))
-    assert view.kills(bearer(sid=None, sub="robot", client_id="orders", rev=5)) == "client"
-    assert view.kills(bearer(sid=None, sub="robot", client_id="orders", rev=10)) is None
-    # An account may be called as a client is: of people's tokens the client alone counts.
-    assert view.kills(bearer(sub="robot", client_id="orders", rev=5)) is None
+@pytest.mark.parametrize(
+    ("axis", "value"),
+    [("token", "t0"), ("session", "s0"), ("key", "k0"), ("account", "eve"), ("client", "web"), ("tenant", "other")],
+)
+@pytest.mark.parametrize("place", [0, 1, 7])
+def test_a_token_dies_with_each_that_it_was_made_of(axis, value, place):
+    made_of = [bearer(jti=f"a{n}", rev=5) for n in range(8)]
+    made_of[place] = bearer(jti="t0", sid="s0", kid="k0", sub="eve", client_id="web", tenant="other", rev=5)
+    token = bearer(made_of=tuple(made_of))
+    assert view_of(cut(axis, value, 6)).kills(token) == axis
+    assert view_of(cut(axis, value, 6)).kills(bearer(made_of=tuple(made_of[:place]))) is None
+    if axis in {"account", "client", "tenant"}:
+        assert view_of(cut(axis, value, 5)).kills(token) is None, "of before it was issued"
+
+
+def test_the_session_that_a_cut_off_spares_is_that_of_the_ancestor():
+    """An agent's password change spares the session it was made from, and no other of the agent's."""
+    view = view_of(cut("account", "agent", 10, spares="a1"))
+    assert view.kills(bearer(made_of=(bearer(sub="agent", sid="a1", rev=5),))) is None
+    assert view.kills(bearer(made_of=(bearer(sub="agent", sid="a2", rev=5),))) == "account"
+    # Nor does what the account of the token itself spares count for another's.
+    view = view_of(cut("account", "ada", 10, spares="s1"))
+    assert view.kills(bearer(made_of=(bearer(sub="agent", sid="a1"),))) is None
+
+
+def test_a_view_of_one_tenant_knows_nothing_of_what_another_tenants_token_gave():
+    view = view_of()
+    view.confine("acme")
+    assert view.kills(bearer(made_of=(bearer(jti="t0"),))) is None
+    assert view.kills(bearer(made_of=(bearer(jti="t0", tenant="other"),))) == "tenant"
+    assert view.kills(bearer(made_of=(bearer(jti="t0", tenant=None),))) == "tenant"
+
+
+_NAMES = st.sampled_from(["a", "b", "c"])
+_BEARERS = st.builds(
+    bearer, jti=_NAMES, sid=st.none() | _NAMES, sub=_NAMES, client_id=_NAMES, tenant=st.none() | _NAMES, kid=_NAMES,
+    rev=st.none() | st.integers(0, 12),
+)  # fmt: skip
+_CUTS = st.builds(
+    cut, st.sampled_from(["token", "session", "key", "account", "client", "tenant", "everything"]), _NAMES,
+    st.integers(1, 12), spares=st.none() | _NAMES, floor=st.integers(0, 12),
+)  # fmt: skip
+
+
+@given(token=_BEARERS, made_of=st.lists(_BEARERS, max_size=8), cuts=st.lists(_CUTS, max_size=4))
+def test_a_token_is_dead_exactly_when_it_or_one_that_it_was_made_of_is(token, made_of, cuts):
+    view = view_of(*(one if one.axis != "everything" else cut("everything", "", one.position) for one in cuts))
+    alone = [view.kills(one) is not None for one in (token, *made_of)]
+    token.made_of = tuple(made_of)
+    assert (view.kills(token) is not None) is any(alone)
 
 
 @pytest.mark.parametrize(

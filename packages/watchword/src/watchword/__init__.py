@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from watchword.oauth.names import ErrorCode
     from watchword.signedurl import SignedUrl, SignedUrls, UrlRejected
     from watchword.transport import HttpTransport, Transport, TransportError
-    from watchword.verify.access_token import AccessToken, Confirmation
+    from watchword.verify.access_token import AccessToken, Ancestor, Confirmation
     from watchword.verify.check import check_access_token
     from watchword.verify.credentials import BearerToken, ClientKey, ClientSecret
     from watchword.verify.dpop_nonces import DpopNonces
@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessToken",
+    "Ancestor",
     "AsyncSharedReplayMemory",
     "BearerToken",
     "ClientKey",
@@ -82,6 +83,7 @@ __all__ = [
 if not TYPE_CHECKING:
     _HOMES = {
         "AccessToken": "verify.access_token",
+        "Ancestor": "verify.access_token",
         "AsyncSharedReplayMemory": "verify.replay",
         "BearerToken": "verify.credentials",
         "ClientKey": "verify.credentials",

@@ -19,7 +19,7 @@ from watchword_server.store.authorization_port import OpaqueTokens
 from watchword_server.store.port import Families, Revocations
 from watchword_server.store.records import AuditEvent, Origin
 from watchword_server.tokens import refresh_token
-from watchword_server.tokens.reading import ReadToken, TokenReader, is_opaque
+from watchword_server.tokens.reading import ReadToken, TokenReader
 from watchword_server.tokens.rotation import Rotation
 from watchword_server.web.errors import oauth_endpoint
 from watchword_server.web.metrics import Metrics
@@ -69,7 +69,7 @@ class Revocation:
             done = await self._refresh_token(raw, client_id, came_from)
         else:
             token = await self._reader.access_token(raw)
-            done = token is not None and await self._access_token(raw, token, client_id, came_from)
+            done = token is not None and await self._access_token(token, client_id, came_from)
         if done:
             self._metrics.revocations.labels(CAUSE).inc()
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
@@ -92,12 +92,8 @@ class Revocation:
         )
         return await self._store.revoke_family(family.id, reason=CAUSE, audit=audit, notice=None)
 
-    async def _access_token(self, raw: str, token: ReadToken, client_id: str, origin: Origin) -> bool:
+    async def _access_token(self, token: ReadToken, client_id: str, origin: Origin) -> bool:
         _own(token.facts.client_id, client_id)
-        if token.opaque is not None:
-            deleted = await self._store.delete_opaque_token(token.opaque, client_id=client_id)
-            if is_opaque(raw) or not deleted:
-                return deleted
         # One that is dead already needs no entry in the log, however often it is given back.
         if not await self._reader.is_alive(token):
             return False
@@ -110,7 +106,10 @@ class Revocation:
             reason=CAUSE,
             detail={"jti": token.facts.jti},
         )
+        # In the log, whatever its form: verifiers remember what introspection told of it, and others may have exchanged it.
         await self._store.cut_off("token", token.facts.jti, spares=None, ends_families=False, cause=CAUSE, audit=audit)
+        if token.opaque is not None:
+            await self._store.delete_opaque_token(token.opaque, client_id=client_id)
         return True
 
 

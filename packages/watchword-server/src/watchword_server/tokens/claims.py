@@ -18,7 +18,9 @@ from watchword_server.clients.entitlement import TokenForm
 from watchword_server.clients.metadata import Client
 from watchword_server.sessions.status_numbers import status_reference
 from watchword_server.store.records import Account, FamilyView, Record
+from watchword_server.tokens import lineage
 from watchword_server.tokens.custom_claims import ClaimSource, CustomClaim
+from watchword_server.tokens.lineage import Ancestor
 from watchword_server.tokens.terms import AuthorizationTerms, decode_terms
 
 FIRST_PARTY: Final = "first-party"
@@ -78,6 +80,8 @@ class AccessTerms(Record, frozen=True):
     """Names of claims that the token opens at /userinfo beside those of its scopes; never their values."""
     act: Mapping[str, Any] | None = None
     """Who acts for the subject (RFC 8693 §4.1)."""
+    made_of: tuple[Ancestor, ...] = ()
+    """The tokens that this one is made of (RFC 8693), with which it dies."""
     form: TokenForm = TokenForm()
 
 
@@ -222,8 +226,8 @@ class AccessClaims:
         carried = self._rights(roles)[0]
         return tuple(sorted({one for one in scope if one not in self._role_scopes or one in carried}))
 
-    def claims(self, terms: AccessTerms, jti: str) -> dict[str, Any]:
-        """The claims set (RFC 9068 §2.2), times in whole seconds."""
+    def claims(self, terms: AccessTerms, jti: str, *, kid: str | None = None) -> dict[str, Any]:
+        """The claims set (RFC 9068 §2.2), times in whole seconds. ``kid`` names the key that will sign it, if one will."""
         settings = self._settings
         issued_at = int(terms.now)
         lifetime = settings.lifetime if terms.form.lifetime is None else terms.form.lifetime
@@ -263,6 +267,8 @@ class AccessClaims:
             claims["cnf"] = dict(terms.confirmation)
         if terms.act is not None:
             claims["act"] = dict(terms.act)
+        if terms.made_of:
+            claims[lineage.CLAIM] = lineage.told(terms.made_of, claims, kid)
         if terms.details:
             claims["authorization_details"] = terms.details
         if terms.userinfo:

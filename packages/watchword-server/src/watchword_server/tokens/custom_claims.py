@@ -23,7 +23,7 @@ _EXTENDED: Final = {"azp", "nonce", "roles", "groups", "entitlements", "status",
 _OURS: Final = (
     _REGISTERED
     | _EXTENDED
-    | {"authorization_details", "userinfo", "sid", "rev", "permissions", "tenant", "typ", "alg", "kid"}
+    | {"authorization_details", "userinfo", "sid", "rev", "permissions", "tenant", "made_of", "typ", "alg", "kid"}
 )
 _NAMES: Final = {
     "name",

@@ -72,10 +72,13 @@ class AccessTokenIssuer:
         Does not record anything: a token from a view that has been cut off since dies by its `rev`.
         """
         jti = base64url.encode(self._random_bytes(_JTI_BYTES))
-        claims = self._claims.claims(terms, jti)
         if terms.form.opaque:
-            return self._opaque(terms, claims, jti)
-        text = self._signers.signer(ACCESS_TOKEN_TYP).sign(_encode(claims))
+            return self._opaque(terms, self._claims.claims(terms, jti), jti)
+        signer = self._signers.signer(ACCESS_TOKEN_TYP)
+        # Of one that is recorded this server does not see later who signed it.
+        kid = signer.key.kid if terms.form.encrypt is None else None
+        claims = self._claims.claims(terms, jti, kid=kid)
+        text = signer.sign(_encode(claims))
         if terms.form.encrypt is not None:
             # Recorded by its digest, like an opaque one: this server cannot open it when it comes back.
             return self._recorded(terms.form.encrypt(text), terms, claims, jti)

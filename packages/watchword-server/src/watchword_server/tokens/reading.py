@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
 from watchword.clock import Clock
 from watchword.jose import jws
 from watchword.jose.errors import JoseError
@@ -21,6 +20,7 @@ from watchword_server.store.authorization_port import OpaqueTokens
 from watchword_server.store.authorization_records import TokenFacts
 from watchword_server.store.records import Record
 from watchword_server.tokens.issuer import ACCESS_TOKEN_TYP, OPAQUE_PREFIX, opaque_digest
+from watchword_server.tokens.lineage import ancestors
 
 MAX_TOKEN: Final = 8192
 """Characters of a token that is looked at; own tokens are far shorter."""
@@ -86,13 +86,14 @@ class TokenReader:
         return await self._recorded(raw) if recorded else self._signed(raw)
 
     async def is_alive(self, token: ReadToken) -> bool:
-        """Whether neither it nor what it rests on was ended or cut off, as the store says now."""
-        alive = await self._store.is_alive(token.facts) if token.alive is None else token.alive
-        subject = token.claims.get("sub", token.facts.client_id)
-        if not alive or token.facts.sid is not None or subject == token.facts.client_id:
-            return alive
-        # What another client made of a client's own token (RFC 8693) dies with that client too.
-        return await self._store.is_alive(replace(token.facts, client_id=subject))
+        """Whether neither it, nor what it rests on, nor any that it was made of was ended or cut off, as the store says now."""
+        if not (await self._store.is_alive(token.facts) if token.alive is None else token.alive):
+            return False
+        # Dead is dead: one after the other finds each cut-off that was there when this was asked.
+        for ancestor in ancestors(token.claims, token.facts):
+            if not await self._store.is_alive(ancestor.facts):
+                return False
+        return True
 
     async def _recorded(self, raw: str) -> ReadToken | None:
         digest = opaque_digest(raw)

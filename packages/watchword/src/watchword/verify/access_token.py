@@ -21,6 +21,18 @@ class Confirmation(msgspec.Struct, frozen=True, gc=False, eq=True):
     """``x5t#S256``: the thumbprint of the certificate the client must connect with (RFC 8705 §3.1)."""
 
 
+class Ancestor(msgspec.Struct, frozen=True, gc=False, eq=True):
+    """A token that another was made of (RFC 8693), as far as a cut-off looks at it. What kills it kills the other."""
+
+    jti: str
+    sid: str | None
+    sub: str
+    client_id: str
+    tenant: str | None
+    kid: str | None
+    rev: int | None
+
+
 class AccessToken(msgspec.Struct, frozen=True, gc=False, eq=True):
     """A verified access token (RFC 9068 §2.2). Immutable, compared by value. Times are seconds since the epoch."""
 
@@ -50,6 +62,8 @@ class AccessToken(msgspec.Struct, frozen=True, gc=False, eq=True):
     """The claims as they were signed, or told by introspection; not a credential without the signature, which is not kept."""
     cnf: Confirmation | None = None
     """What it is bound to; None for a plain bearer token."""
+    made_of: tuple[Ancestor, ...] = ()
+    """The tokens that it was exchanged for, the nearest first, and what those were made of; none for any other."""
 
     @property
     def claims(self) -> dict[str, Any]:

@@ -18,15 +18,28 @@ from watchword.jose.errors import Reason as JoseReason
 from watchword.jose.jwk import KeySet
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.scope import parse_scope
-from watchword.verify.access_token import AccessToken, Confirmation
+from watchword.verify.access_token import AccessToken, Ancestor, Confirmation
 from watchword.verify.errors import RejectionReason, TokenRejected
 from watchword.verify.policy import Policy
 
 _YEAR_9999: Final = 253_402_300_799
+_MAX_ANCESTORS: Final = 16
 _Seconds: TypeAlias = (
     Annotated[int, msgspec.Meta(ge=0, le=_YEAR_9999)] | Annotated[float, msgspec.Meta(ge=0, le=_YEAR_9999)]
 )
 _Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Ancestor(msgspec.Struct, gc=False):
+    """One of ``made_of``: only what is other than in the token itself; an empty text says that it has none."""
+
+    jti: _Text
+    sid: str | None = None
+    sub: _Text | None = None
+    client_id: _Text | None = None
+    tenant: str | None = None
+    kid: str | None = None
+    rev: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class _Claims(msgspec.Struct, gc=False):
@@ -50,6 +63,7 @@ class _Claims(msgspec.Struct, gc=False):
     acr: str | None = None
     amr: tuple[str, ...] = ()
     cnf: Any = None
+    made_of: Annotated[tuple[_Ancestor, ...], msgspec.Meta(max_length=_MAX_ANCESTORS)] = ()
 
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -136,6 +150,7 @@ def access_token_of(
         kid,
         payload,
         None if claims.cnf is None else _confirmation(claims.cnf),
+        tuple([_ancestor(one, claims, kid) for one in claims.made_of]) if claims.made_of else (),
     )
 
 
@@ -218,6 +233,18 @@ def _check_claims(claims: _Claims, policy: Policy, now: EpochSeconds) -> None:
         raise TokenRejected(RejectionReason.NOT_YET_VALID)
     if now < claims.iat - leeway:
         raise TokenRejected(RejectionReason.ISSUED_IN_FUTURE)
+
+
+def _ancestor(one: _Ancestor, claims: _Claims, kid: str | None) -> Ancestor:
+    return Ancestor(
+        one.jti,
+        (claims.sid if one.sid is None else one.sid) or None,
+        one.sub or claims.sub,
+        one.client_id or claims.client_id,
+        (claims.tenant if one.tenant is None else one.tenant) or None,
+        (kid if one.kid is None else one.kid) or None,
+        claims.rev if one.rev is None else one.rev,
+    )
 
 
 def _confirmation(cnf: Any) -> Confirmation:

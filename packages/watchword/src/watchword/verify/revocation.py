@@ -234,7 +234,10 @@ class RevocationView:
         self.version += 1
 
     def kills(self, token: Revocable) -> Axis | None:
-        """Whether the token is cut off. Returns: by which axis, or None. Does not look at the age of the view."""
+        """Whether the token is cut off, or one that it was made of (RFC 8693). Returns: by which axis, or None.
+
+        Does not look at the age of the view.
+        """
         if self.tenant is not None and token.tenant != self.tenant:
             return "tenant"  # nobody would tell if it were revoked
         if token.jti in self._tokens:
@@ -245,18 +248,16 @@ class RevocationView:
             return "key"
         if (cut := self._accounts.get(token.sub)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
             return "account"
-        if self._clients and self._kills_client(token):
+        if self._clients and (cut := self._clients.get(token.client_id)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
             return "client"
         if self._tenants and (cut := self._tenants.get(token.tenant)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
             return "tenant"
         if self._everything and (cut := self._everything.get("")) is not None and _reaches(cut, token):
             return "everything"
+        for ancestor in getattr(token, "made_of", ()):  # which a URL has not
+            if (axis := self.kills(ancestor)) is not None:
+                return axis
         return None
-
-    def _kills_client(self, token: Revocable) -> bool:
-        # What another client made of a client's own token (RFC 8693) is about that client, and dies with it as well.
-        named = (token.client_id,) if token.sid is not None else (token.client_id, token.sub)
-        return any((cut := self._clients.get(one)) is not None and _reaches(cut, token) for one in named)  # type: ignore[arg-type]
 
     def kills_family(self, family: str) -> bool:
         """Whether a refresh family was cut off; access tokens do not name theirs."""

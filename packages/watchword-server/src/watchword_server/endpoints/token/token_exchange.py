@@ -1,7 +1,7 @@
 """The token exchange grant (RFC 8693): a service turns the token it was sent into one for the next service.
 
-Gives nobody more than the subject token has: no more scope, no longer life, and it dies with the same session. Exchanges only
-access tokens of this server, and gives no refresh token.
+Gives nobody more than the subject token has: no more scope, no longer life, and it dies with whatever it was made of. Exchanges
+only access tokens of this server, and gives no refresh token.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.token.granting import granted_token
 from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices
 from watchword_server.tokens.claims import AccessTerms
+from watchword_server.tokens.lineage import Ancestor, line, together
 from watchword_server.tokens.reading import ReadToken
 
 MAX_ACTORS: Final = 4
@@ -48,7 +49,17 @@ async def token_exchange(request: GrantRequest, services: TokenServices) -> Gran
     _check_may_act(subject, client, actor)
     resource = _target(request, services)
     scope = _scope(subject, form.get("scope"), services, resource)
-    terms = _terms(subject, request, services, scope=scope, resource=resource, act=_act(subject, client, actor))
+    terms = _terms(
+        subject,
+        request,
+        services,
+        scope=scope,
+        resource=resource,
+        act=_act(subject, client, actor),
+        made_of=_made_of(subject, actor),
+        # Nothing that could cut off what it was made of is forgotten, then, while it lives.
+        not_after=min(one.claims["exp"] for one in (subject, actor) if one is not None),
+    )
     issued = services.issuer.issue(terms)
     return await granted_token(request, services, issued, terms, issued_token_type=TokenTypeUri.ACCESS_TOKEN)
 
@@ -129,6 +140,14 @@ def _act(subject: ReadToken, client: Client, actor: ReadToken | None) -> dict[st
     return acting
 
 
+def _made_of(subject: ReadToken, actor: ReadToken | None) -> tuple[Ancestor, ...]:
+    """Both, and all that they were made of: what cuts off one of these cuts off the new token."""
+    try:
+        return together(*(line(one.claims, one.facts) for one in (subject, actor) if one is not None))
+    except ValueError as error:
+        raise OAuthError(ErrorCode.INVALID_REQUEST, str(error)) from None
+
+
 def _target(request: GrantRequest, services: TokenServices) -> tuple[str, ...]:
     """RFC 8693 §2.1: ``resource`` and ``audience`` say where the token is to be used; here both are resource identifiers."""
     audience = request.form.get("audience")
@@ -161,6 +180,8 @@ def _terms(
     scope: tuple[str, ...],
     resource: tuple[str, ...],
     act: dict[str, Any],
+    made_of: tuple[Ancestor, ...],
+    not_after: float,
 ) -> AccessTerms:
     claims, facts = subject.claims, subject.facts
     form = services.entitlements.token_form(request.client, resource)
@@ -185,8 +206,9 @@ def _terms(
         roles=tuple(claims.get("roles", ())),
         permissions=tuple(claims.get("permissions", ())),
         tenant=facts.tenant,
-        not_after=EpochSeconds(claims["exp"]),
+        not_after=EpochSeconds(not_after),
         confirmation=request.holder.confirmation,
         form=form,
         act=act,
+        made_of=made_of,
     )
