@@ -76,8 +76,8 @@ class Row:
             expires_at=self.born + ABSOLUTE, revoked_at=None, revoked_reason=None,
         )  # fmt: skip
         self.view = FamilyView(
-            family=family, account=_ACCOUNT, session_ended=False, auth_time=self.born, amr=(), acr=None, cut_off=0, rev=0,
-            read_at=self.rotated_at,
+            family=family, account=_ACCOUNT, session_ended=False, id_token_sid="s", auth_time=self.born, amr=(), acr=None,
+            cut_off=0, rev=0, read_at=self.rotated_at,
         )  # fmt: skip
 
 
