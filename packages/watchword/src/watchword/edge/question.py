@@ -91,10 +91,10 @@ def _by_headers(start: list[str], headers: dict[str, list[str]], names: tuple[st
     if client is not None:
         # The last one is who connected to the proxy; those before are what somebody says.
         client = client.rpartition(",")[2].strip()
-    if names is _HEADERS[Told.NGINX]:
-        # Here the query is the configuration's alone (Caddy's holds the client's): a slip in it must not open a route.
-        if query and not ASKED.issuperset(part.partition("=")[0] for part in query.split("&")):
-            raise BadQuestion
+    by_nginx = names is _HEADERS[Told.NGINX]
+    # There the query is the configuration's alone (Caddy's holds the client's): a slip in it must not open a route.
+    if by_nginx and query and not ASKED.issuperset(part.partition("=")[0] for part in query.split("&")):
+        raise BadQuestion
     return _question(check, query, method or "", target or "", host, client, headers)
 
 
