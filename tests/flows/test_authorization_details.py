@@ -15,7 +15,7 @@ from watchword_server.tokens.terms import decode_terms
 from .test_authorize import asking, exchange
 from .test_signed_requests import own, signed
 
-API, BANK = "https://api.example.test", "https://bank.example.test"
+API, BANK, OTHER = "https://api.example.test", "https://bank.example.test", "https://other.example.test"
 TYPES = {
     "payment": {
         "words": "Pay a bill",
@@ -26,7 +26,7 @@ TYPES = {
     "files": {"words": "Use your files"},
 }
 ENVIRON = {
-    "WATCHWORD_RESOURCES": json.dumps({API: {}, BANK: {"name": "The bank"}}),
+    "WATCHWORD_RESOURCES": json.dumps({API: {}, BANK: {"name": "The bank"}, OTHER: {}}),
     "WATCHWORD_AUTHORIZATION_DETAILS": json.dumps(TYPES),
 }
 PAYMENT = {
@@ -297,7 +297,7 @@ async def test_a_device_shows_its_person_what_it_will_have(oauth, ada):
         authorization_details_types=["payment"],
     )
     text = json.dumps([PAYMENT])
-    codes = (await oauth.post("/device_authorization", tv, authorization_details=text)).json()
+    codes = (await oauth.post("/device_authorization", tv, authorization_details=text, resource=API)).json()
     await (await ada.goes_to("/device")).fill(**{"user-code": codes["user_code"]}).press("go-on")
     await ada.logs_in()
     assert "Pay a bill" in ada.page.said
@@ -308,8 +308,10 @@ async def test_a_device_shows_its_person_what_it_will_have(oauth, ada):
         await oauth.token(tv, grant, device_code=codes["device_code"], authorization_details=more),
         "invalid_authorization_details",
     )
-    answer = (await oauth.token(tv, grant, device_code=codes["device_code"])).json()
+    refused(await oauth.token(tv, grant, device_code=codes["device_code"], resource=OTHER), "invalid_target")
+    answer = (await oauth.token(tv, grant, device_code=codes["device_code"], resource=BANK)).json()
     assert said(answer["access_token"])["authorization_details"] == [PAYMENT]
+    assert said(answer["access_token"])["aud"] == BANK, "for less than the two that were allowed"
 
 
 async def test_details_are_not_exchanged(oauth):

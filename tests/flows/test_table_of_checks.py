@@ -1,13 +1,22 @@
 """The table of checks is true: each of the checks that every endpoint could make is made exactly where the table says."""
 
+import json
+
+import msgspec
 import pytest
-from oauth_story import CALLBACK, CHALLENGE, OAuth, Prover
+from oauth_story import CALLBACK, CHALLENGE, ORIGIN, VERIFIER, OAuth, Prover
 from story import ISSUER
-from watchword.oauth.names import GrantType
+from watchword.jose.jwk import Key
+from watchword.jose.jws import Signer
+from watchword.oauth.names import GrantType, TokenTypeUri
+from watchword_server import entropy
 from watchword_server.clients.metadata import ClientSettings
 from watchword_server.endpoints.token.endpoint import GRANTS
 from watchword_server.oauth_composition import GRANT_TYPES as OFFERED_GRANT_TYPES
+from watchword_server.store.records import AuditEvent, NewAccount
 from watchword_server.tokens.checks import CHECKS, Check, Place, applies
+from watchword_server.tokens.device_request import normalised_user_code
+from watchword_server.tokens.terms import AuthorizationTerms
 
 OFFERED = frozenset(map(str, (*OFFERED_GRANT_TYPES, GrantType.JWT_BEARER)))
 PLACES = {name: place for name, (place, _) in GRANTS.items()} | {GrantType.JWT_BEARER: Place.JWT_BEARER}
@@ -27,12 +36,18 @@ SERVED = tuple(
 )
 """Places whose grant clients can register for."""
 GRANT_TYPES = {place: str(name) for name, place in PLACES.items()}
-TRUSTED = '{"https://idp.example.test": {"jwks": {"keys": []}, "clients": ["known"], "accounts": {"a": "b"}}}'
+IDP, IDP_KEY = "https://idp.example.test", Key.generate("ES256", kid="of-the-idp")
+ADA = "a" * 22
+TRUSTED = json.dumps(
+    {IDP: {"profile": "jwt", "jwks": {"keys": [IDP_KEY.public_jwk()]}, "clients": ["known"], "accounts": {"ada": ADA}}}
+)
 
 
 @pytest.fixture
 async def oauth(open_server):
-    async with open_server(WATCHWORD_TRUSTED_ISSUERS=TRUSTED) as server, server.browser() as http:
+    details = '{"files": {"words": "Use your files", "without_person": true}}'
+    environ = {"WATCHWORD_TRUSTED_ISSUERS": TRUSTED, "WATCHWORD_AUTHORIZATION_DETAILS": details}
+    async with open_server(**environ) as server, server.browser() as http:
         yield OAuth(server, http)
 
 
@@ -57,9 +72,10 @@ async def registered(oauth: OAuth, place: Place, **more):
         grants = [str(GrantType.DEVICE_CODE)]
     if place is Place.PUSHED_REQUEST:
         grants = [str(GrantType.AUTHORIZATION_CODE)]
-    uris = [CALLBACK] if place in {Place.AUTHORIZATION_CODE, Place.PUSHED_REQUEST} else []
+    uris = [CALLBACK] if place in {Place.AUTHORIZATION_CODE, Place.REFRESH_TOKEN, Place.PUSHED_REQUEST} else []
     return await oauth.client(
-        "known", grant_types=grants, redirect_uris=uris, settings=ClientSettings(exchange=True), **more
+        "known",
+        **{"grant_types": grants, "redirect_uris": uris, "settings": ClientSettings(exchange=True)} | more,
     )
 
 
@@ -153,3 +169,61 @@ async def test_dpop_required(oauth, place):
     known = await registered(oauth, place, dpop_bound_access_tokens=True)
     answer = await oauth.post(PATHS[place], known, **form_for(place))
     assert (error_of(answer) == "invalid_dpop_proof") == applies(Check.DPOP_REQUIRED, place), answer.text
+
+
+async def good_form(oauth: OAuth, place: Place, known) -> dict[str, str]:
+    """A form that is answered well there."""
+    form, store, clock = form_for(place), oauth.store, oauth.server.clock
+    new = NewAccount(
+        id=ADA, email="ada@example.test", email_key="ada@example.test", username=None, username_key=None,
+        password_hash="none", roles=("user",), permissions=(), tenant=None, email_verified=False,
+    )  # fmt: skip
+    await store.create_account(new, AuditEvent(event="account.created", origin=ORIGIN))
+    match place:
+        case Place.AUTHORIZATION_CODE:
+            code = await oauth.code(known, ADA)
+            form |= {"code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
+        case Place.REFRESH_TOKEN:
+            form["refresh_token"] = (await oauth.tokens(known, ADA))["refresh_token"]
+        case Place.DEVICE_CODE:
+            device = (await oauth.post("/device_authorization", known, scope="openid")).json()
+            view = await store.account(ADA)
+            terms = AuthorizationTerms(scope=("openid",)).encode()
+            audit = AuditEvent(event="device.allowed", origin=ORIGIN)
+            user_code, sign_on = normalised_user_code(device["user_code"]), await oauth.sign_on(ADA)
+            assert await store.decide_device(user_code, terms=terms, sign_on=sign_on, rev=view.rev, audit=audit)
+            form["device_code"] = device["device_code"]
+        case Place.JWT_BEARER:
+            now = int(clock.now())
+            claims = {"iss": IDP, "sub": "ada", "aud": ISSUER, "exp": now + 60, "iat": now, "jti": entropy.identifier()}
+            form["assertion"] = Signer(IDP_KEY, typ="JWT").sign(msgspec.json.encode(claims))
+        case Place.TOKEN_EXCHANGE:
+            given = (await oauth.token(known, "client_credentials")).json()
+            form |= {"subject_token": given["access_token"], "subject_token_type": str(TokenTypeUri.ACCESS_TOKEN)}
+    return form
+
+
+WRONG = {
+    Check.AUTHORIZATION_DETAILS: ({"authorization_details": '[{"type": "unknown"}]'}, "invalid_authorization_details"),
+    Check.RESOURCE: ({"resource": "https://unknown.example.test"}, "invalid_target"),
+}
+
+
+@pytest.mark.rfc("9396 §5/1")
+@pytest.mark.rfc("8707 §2/3")
+@pytest.mark.parametrize("check", WRONG, ids=lambda check: check.name.lower())
+@pytest.mark.parametrize("place", [place for place in SERVED if place is not Place.USERINFO])
+async def test_authorization_details_and_resource(oauth, place, check):
+    more = {
+        Place.REFRESH_TOKEN: {"grant_types": ["authorization_code", "refresh_token"]},
+        Place.TOKEN_EXCHANGE: {"grant_types": [GRANT_TYPES[Place.TOKEN_EXCHANGE], "client_credentials"]},
+    }
+    known = await registered(oauth, place, **more.get(place, {}))
+    form = await good_form(oauth, place, known)
+    wrong, error = WRONG[check]
+    answer = await oauth.post(PATHS[place], known, **form, **wrong)
+    refused = error_of(answer) == error
+    assert refused == applies(check, place), answer.text
+    assert refused or answer.status_code == 200
+    again = await oauth.post(PATHS[place], known, **form)
+    assert again.status_code in {200, 201}, "nothing else was wrong, and nothing was used up"

@@ -59,6 +59,8 @@ class Check(StrEnum):
     """Known, this client's, and not more than was granted (RFC 6749 §3.3, §6)."""
     RESOURCE = "resource"
     """Known, this client's, and not more than was granted (RFC 8707 §2)."""
+    AUTHORIZATION_DETAILS = "authorization details"
+    """clients/details.py: of a known type, this client's, and not more than was granted (RFC 9396 §5, §6.1)."""
     ALIVE = "alive"
     """store: account, client, session and tenant neither ended nor cut off, in the snapshot that is decided on."""
     AUDIENCE = "audience"
@@ -80,7 +82,8 @@ redirect URI            -                  -             x                  -   
 PKCE                    -                  -             x                  -           -              -          -                    -          -      -        -
 single use              -                  x             x                  x           -              x          -                    -          -      -        -
 scope                   x                  x             -                  -           x              x          x                    -          -      x        x
-resource                x                  x             x                  -           x              x          x                    -          -      -        x
+resource                x                  x             x                  x           x              x          x                    -          -      -        x
+authorization details   x                  x             x                  x           x              x          x                    -          -      -        x
 alive                   -                  x             x                  x           x              x          -                    x          -      x        -
 audience                -                  -             -                  -           x              x          -                    x          -      x        -
 """

@@ -17,7 +17,14 @@ from watchword.oauth.names import ErrorCode
 from watchword_server.clients.client_request import ClientForm
 from watchword_server.clients.metadata import Client
 from watchword_server.endpoints.token.granting import code_digest, redeemed
-from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant, narrowed
+from watchword_server.endpoints.token.request import (
+    Granted,
+    GrantRequest,
+    TokenServices,
+    invalid_grant,
+    narrowed,
+    targeted,
+)
 from watchword_server.store.authorization_records import CodeView
 from watchword_server.store.records import AuditEvent, NewNotice
 from watchword_server.tokens.client_sessions import Approved
@@ -62,7 +69,6 @@ async def _attempt(request: GrantRequest, services: TokenServices, digest: bytes
     _check_redirect_uri(terms, request.form, request.client)
     _check_pkce(terms, request.form)
     _check_binding(terms, request)
-    resource = _resource(terms, request, services)
     approved = Approved(
         client=request.client,
         terms=terms,
@@ -71,7 +77,7 @@ async def _attempt(request: GrantRequest, services: TokenServices, digest: bytes
         sid=view.sid,
         rev=view.rev,
         read_at=view.read_at,
-        resource=resource,
+        resource=targeted(request, services, terms),
         details=narrowed(request, services, terms.details),
     )
     return await redeemed(
@@ -128,12 +134,3 @@ def _check_binding(terms: AuthorizationTerms, request: GrantRequest) -> None:
         raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, "the code is bound to a key; send a proof of it")
     if not hmac.compare_digest(terms.dpop_jkt.encode(), request.proof.jkt.encode()):
         raise invalid_grant("the code is bound to another key")
-
-
-def _resource(terms: AuthorizationTerms, request: GrantRequest, services: TokenServices) -> tuple[str, ...]:
-    asked = services.entitlements.resources(request.client, request.form.resources)
-    if not asked:
-        return terms.resource
-    if not services.issuer.claims.may_target(terms.resource, terms.scope, asked):
-        raise OAuthError(ErrorCode.INVALID_TARGET, "a resource is asked for that was not granted")
-    return asked

@@ -12,7 +12,14 @@ from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 
 from watchword_server.endpoints.token.granting import code_digest, redeemed
-from watchword_server.endpoints.token.request import Granted, GrantRequest, TokenServices, invalid_grant, narrowed
+from watchword_server.endpoints.token.request import (
+    Granted,
+    GrantRequest,
+    TokenServices,
+    invalid_grant,
+    narrowed,
+    targeted,
+)
 from watchword_server.store.authorization_records import DeviceView
 from watchword_server.tokens.client_sessions import Approved
 from watchword_server.tokens.device_request import decode_device_request
@@ -24,7 +31,8 @@ _REFUSED: Final = "the device code is wrong, used, or of another client"
 async def device_code(request: GrantRequest, services: TokenServices) -> Granted:
     """Tokens for an approved device; its session is its own and does not end with the browser that approved it.
 
-    Raises OAuthError ``authorization_pending``, ``slow_down``, ``access_denied``, ``expired_token`` or ``invalid_grant``.
+    Raises OAuthError ``authorization_pending``, ``slow_down``, ``access_denied``, ``expired_token``, ``invalid_grant``,
+    ``invalid_target`` or ``invalid_authorization_details``.
     """
     digest = code_digest(request.form.require("device_code"))
     view = await services.codes.poll_device(digest)
@@ -45,7 +53,7 @@ async def device_code(request: GrantRequest, services: TokenServices) -> Granted
         sid=None,
         rev=view.rev,
         read_at=view.read_at,
-        resource=terms.resource,
+        resource=targeted(request, services, terms),
         details=narrowed(request, services, terms.details),
         device=wanted.device,
         detached=True,

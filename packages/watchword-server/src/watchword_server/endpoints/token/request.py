@@ -25,6 +25,7 @@ from watchword_server.tokens.issuer import AccessTokenIssuer
 from watchword_server.tokens.reading import TokenReader
 from watchword_server.tokens.refresh import Rules
 from watchword_server.tokens.rotation import Rotation
+from watchword_server.tokens.terms import AuthorizationTerms
 from watchword_server.web.metrics import Metrics
 
 
@@ -113,6 +114,19 @@ def narrowed(request: GrantRequest, services: TokenServices, granted: Details) -
     asked = services.entitlements.details.read(request.client, text)
     if not is_part(asked, granted):
         raise OAuthError(ErrorCode.INVALID_AUTHORIZATION_DETAILS, "more is asked for than was granted")
+    return asked
+
+
+def targeted(request: GrantRequest, services: TokenServices, granted: AuthorizationTerms) -> tuple[str, ...]:
+    """The part of the granted resources that is asked for (RFC 8707 §2.2); without a wish all of them.
+
+    Raises OAuthError ``invalid_target``.
+    """
+    asked = services.entitlements.resources(request.client, request.form.resources)
+    if not asked:
+        return granted.resource
+    if not services.issuer.claims.may_target(granted.resource, granted.scope, asked):
+        raise OAuthError(ErrorCode.INVALID_TARGET, "a resource is asked for that was not granted")
     return asked
 
 
