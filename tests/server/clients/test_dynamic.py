@@ -194,6 +194,9 @@ async def test_the_installation_decides_for_all_of_them(setting: Setting) -> Non
     registration = setting.registration("open", ClientSettings(pkce_exempt=True))
     made = await registration.register(MEMBERS, initial_token=None, address=None, origin=STRANGER)
     assert made.client.settings.pkce_exempt
+    public = MEMBERS | {"token_endpoint_auth_method": "none"}
+    made = await registration.register(public, initial_token=None, address=None, origin=STRANGER)
+    assert not made.client.settings.pkce_exempt, "RFC 9700 §2.1.1: public clients use PKCE whatever was decided"
 
 
 @pytest.mark.rfc("6749 §3.1.2.2")
@@ -351,6 +354,11 @@ async def test_a_change_keeps_what_the_installation_decided(setting: Setting) ->
         made.client.client_id, made.registration_token, MEMBERS | {"client_id": made.client.client_id}, STRANGER
     )
     assert changed.client.settings.pkce_exempt
+    public = MEMBERS | {"client_id": made.client.client_id, "token_endpoint_auth_method": "none"}
+    changed = await setting.registration("open").change(
+        made.client.client_id, made.registration_token, public, STRANGER
+    )
+    assert not changed.client.settings.pkce_exempt, "a client that authenticates no more uses PKCE"
 
 
 @pytest.mark.rfc("7592 §2.3")

@@ -76,6 +76,13 @@ def test_an_address_of_logout_is_absolute_and_has_no_fragment(name, uri):
     assert accepted(**{name: "https://app.example.test/out"})
 
 
+def test_where_a_login_begins_is_reached_by_https():
+    """OpenID Connect Registration §2: initiate_login_uri MUST use the https scheme."""
+    with pytest.raises(OAuthError, match="initiate_login_uri"):
+        accepted(initiate_login_uri="http://app.example.test/login")
+    assert accepted(initiate_login_uri="https://app.example.test/login")
+
+
 @pytest.mark.parametrize(
     ("settings", "members"),
     [

@@ -103,7 +103,7 @@ def test_whatever_is_shown_is_escaped_in_every_language():
     for language in pages.languages:
         answer = pages.show(
             "login", language, again=False, identifier='"><b>', client="<i>&", problem_text="<u>", ticket='"',
-            registration_open=True,
+            registration_open=True, logo='https://a.example/"><u>', policy_uri="https://a.example/'>\"<i>", tos_uri=None,
         )  # fmt: skip
         text = answer.body.decode()
         assert {"<b>", "<i>", "<u>"}.isdisjoint(text.split(">")[0::1])
@@ -127,6 +127,13 @@ def test_frames_are_exactly_those_and_each_origin_once():
     policy = content_policy(("'self'",), ("https://a.example/x?y=1", "https://a.example/z", "http://localhost:3/q"))
     assert "frame-src https://a.example http://localhost:3;" in policy
     assert "frame-src 'none'" in content_policy(("'self'",))
+
+
+def test_the_one_image_of_elsewhere_is_named_by_its_origin():
+    assert "img-src 'self' https://a.example;" in content_policy(("'self'",), image="https://a.example/logo.png?x;y")
+    assert "img-src 'self';" in content_policy(("'self'",))
+    with pytest.raises(ValueError, match="shown"):
+        content_policy(("'self'",), image="javascript:alert(1)")
 
 
 def test_the_way_back_is_named_by_scheme():

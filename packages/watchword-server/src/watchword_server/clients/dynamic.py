@@ -92,21 +92,22 @@ class DynamicRegistration:
         if self._mode != "open" and initial_token is None:
             raise _no_token("an initial access token is needed to register")
         metadata = self._within_scopes(read_metadata(members))
-        judge(metadata, self._administration.rules, self._settings)
+        settings = _fitting(self._settings, metadata)
+        judge(metadata, self._administration.rules, settings)
         # A request that is refused must not cost a use of the token; but before anything is fetched, or whoever brings an
         # invented one could send this server to any address, uncounted.
         if initial_token is not None and not await self._store.use_registration_token(digest_of(initial_token)):
             raise _no_token("the initial access token is unknown, used up or has expired")
         await check_sector(metadata, self._outgoing)
-        return await self._add(metadata, origin)
+        return await self._add(metadata, settings, origin)
 
-    async def _add(self, metadata: ClientMetadata, origin: Origin) -> Registered:
+    async def _add(self, metadata: ClientMetadata, settings: ClientSettings, origin: Origin) -> Registered:
         client_id = entropy.identifier()
         token = self._token(client_id)
         made = await self._administration.add(
             metadata,
             origin,
-            settings=self._settings,
+            settings=settings,
             client_id=client_id,
             registered_by="dynamic",
             registration_digest=digest_of(token),
@@ -136,9 +137,10 @@ class DynamicRegistration:
         if secret is not None and not _is_secret_of(client, secret):
             raise OAuthError(ErrorCode.INVALID_CLIENT_METADATA, "client_secret is not the current one")
         metadata = self._within_scopes(read_metadata(members))
-        judge(metadata, self._administration.rules, client.settings)
+        settings = _fitting(client.settings, metadata)
+        judge(metadata, self._administration.rules, settings)
         await check_sector(metadata, self._outgoing)
-        made = await self._administration.change(client_id, metadata, client.settings, origin)
+        made = await self._administration.change(client_id, metadata, settings, origin)
         if made is None:
             raise OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, "the client was changed at the same time; try again")
         return Registered(made.client, made.secret, self._token(client_id))
@@ -175,6 +177,11 @@ class DynamicRegistration:
 def digest_of(token: str) -> bytes:
     """SHA-256 of a registration or initial access token; what the store keeps."""
     return hashlib.sha256(token[:_MAX_TOKEN].encode("utf-8", "surrogatepass")).digest()
+
+
+def _fitting(settings: ClientSettings, metadata: ClientMetadata) -> ClientSettings:
+    """RFC 9700 §2.1.1: public clients MUST use PKCE, so what exempts the others is not for them."""
+    return msgspec.structs.replace(settings, pkce_exempt=settings.pkce_exempt and metadata.is_confidential)
 
 
 def _is_secret_of(client: Client, secret: object) -> bool:

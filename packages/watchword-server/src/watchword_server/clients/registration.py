@@ -168,6 +168,9 @@ def _judge_texts(metadata: ClientMetadata) -> None:
         # OpenID Back-Channel Logout 1.0 §2.2, Front-Channel Logout 1.0 §2: MUST NOT include a fragment.
         if uri is not None and "#" in uri and name.endswith("channel_logout_uri"):
             _refuse(f"{name}: has a fragment")
+    if not (metadata.initiate_login_uri or "https://").startswith("https://"):
+        # OpenID Connect Registration §2: MUST use the https scheme.
+        _refuse("initiate_login_uri: not an https URL")
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         _refuse("default_max_age: negative")
 

@@ -49,6 +49,10 @@ class Pages:
         """The languages that pages can speak."""
         return tuple(sorted(self._catalogues))
 
+    def shows_logo(self, *, known: bool) -> bool:
+        """Whether the logo of a client is shown; ``known``: of one that was registered for this installation."""
+        return self._settings.logos == "all" or (known and self._settings.logos == "known")
+
     def language(self, request: Request, ui_locales: str | None = None) -> str:
         """The language to answer this request in."""
         accepted = request.headers.get("accept-language")
@@ -66,16 +70,18 @@ class Pages:
         status: int = 200,
         posts_to: Sequence[str] = ("'self'",),
         frames: Sequence[str] = (),
+        image: str | None = None,
         headers: Mapping[str, str] | None = None,
         **context: Any,
     ) -> Response:
-        """The page as an answer. ``posts_to``: sources of the policy's ``form-action``; ``frames``: URLs it may frame.
+        """The page as an answer. ``posts_to``: sources of the policy's ``form-action``; ``frames``: URLs it may frame;
+        ``image``: the one image of elsewhere that it may show.
 
         Does not let itself be framed, cached, or tell its address to other sites.
         """
         text = self._environment(language).get_template(f"{template}.html")
         body = text.render(service=self._settings.name, language=language, **context)
-        policy = {"Content-Security-Policy": content_policy(posts_to, frames), "Content-Language": language}
+        policy = {"Content-Security-Policy": content_policy(posts_to, frames, image), "Content-Language": language}
         return HTMLResponse(body, status, {**_HEADERS, **policy, **(headers or {})})
 
     def error(self, request: Request, *, error: str, description: str, message: str | None = None, status: int = 400
@@ -110,7 +116,7 @@ class Pages:
         return environment
 
 
-def content_policy(posts_to: Sequence[str], frames: Sequence[str] = ()) -> str:
+def content_policy(posts_to: Sequence[str], frames: Sequence[str] = (), image: str | None = None) -> str:
     """The Content-Security-Policy of a page.
 
     Raises ValueError for a source that could end its directive.
@@ -118,13 +124,14 @@ def content_policy(posts_to: Sequence[str], frames: Sequence[str] = ()) -> str:
     for source in posts_to:
         if any(c in ';, "' or not c.isprintable() or not c.isascii() for c in source):
             raise ValueError("not a source of a content security policy")
+    images = "'self'" if image is None else f"'self' {frame_source(image)}"
     framed = " ".join(dict.fromkeys(map(frame_source, frames))) or "'none'"
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
-            "img-src 'self'",
+            f"img-src {images}",
             f"form-action {' '.join(posts_to)}",
             f"frame-src {framed}",
             "base-uri 'none'",
@@ -134,11 +141,11 @@ def content_policy(posts_to: Sequence[str], frames: Sequence[str] = ()) -> str:
 
 
 def frame_source(url: str) -> str:
-    """The origin of a URL as a source. Raises ValueError for one that could end its directive."""
+    """The origin of a URL, to be framed or shown, as a source. Raises ValueError for one that could end its directive."""
     parts = urlsplit(url)
     source = f"{parts.scheme}://{parts.netloc}"
     if parts.scheme not in {"https", "http"} or any(c in ";, '\"" or not c.isprintable() for c in source):
-        raise ValueError("not a URL that may be framed")
+        raise ValueError("not a URL that may be framed or shown")
     return source
 
 

@@ -38,6 +38,11 @@ class Pages(Section):
         'CSS variables to replace: `{"brand": "#12303c", "accent": "light-dark(#d98a14, #f0a93b)"}`; all stand at the '
         "head of `/pages/pages.css`.",
     )
+    logos: Literal["none", "known", "all"] = setting(
+        "known",
+        "Whose logo (`logo_uri`) pages show: of no client, of those registered for this installation, or of those too that "
+        "registered themselves. People's browsers fetch it from where the client keeps it.",
+    )
     templates: FilePath | None = setting(
         None, "Folder of templates of your own; one that has the name of ours is shown in its stead.", "path"
     )

@@ -20,7 +20,7 @@ from watchword_server.endpoints.authorize.redirection import shown_host
 from watchword_server.endpoints.authorize.request import AuthorizationRequest
 from watchword_server.endpoints.authorize.services import AuthorizeServices
 from watchword_server.endpoints.authorize.visit import Visit, Visits
-from watchword_server.pages.rendering import posting_back, shown_name
+from watchword_server.pages.rendering import is_framable, posting_back, shown_name
 from watchword_server.store.authorization_records import SignOnView
 from watchword_server.store.records import Account
 from watchword_server.tokens.device_request import DeviceRequest, shown_user_code
@@ -148,8 +148,6 @@ class Showing:
             # Of a client that is a document on the web, the host of the document is all that is known for sure.
             publisher=urlsplit(client.client_id).hostname if client.source == "metadata_document" else None,
             host=shown_host(request.destination.redirect_uri),
-            policy_uri=_link(client.metadata.policy_uri),
-            tos_uri=_link(client.metadata.tos_uri),
         )
 
     def device_code(
@@ -192,8 +190,6 @@ class Showing:
             scopes=[translated(words(one)) for one in wanted.scope],
             resources=[self._services.entitlements.resource_name(one) for one in wanted.resource],
             details=[self._detail(visit, one, new=True) for one in wanted.details],
-            policy_uri=_link(client.metadata.policy_uri),
-            tos_uri=_link(client.metadata.tos_uri),
         )
 
     def _detail(self, visit: Visit, detail: Mapping[str, Any], *, new: bool) -> dict[str, Any]:
@@ -231,17 +227,29 @@ class Showing:
         **context: Any,
     ) -> Response:
         ticket = renewed(visit.ticket, self._services.clock.now(), shown=shown)
+        client = request.client
+        logo = self._logo(client)
         response = self._services.pages.show(
             template,
             visit.language,
             status=status,
             posts_to=posting_back(request.returns_to) if request.returns_to is not None else ("'self'",),
+            image=logo,
             headers=headers,
-            client=client_name(request.client),
+            client=client_name(client),
+            logo=logo,
+            policy_uri=_link(client.metadata.policy_uri),
+            tos_uri=_link(client.metadata.tos_uri),
             ticket=self._visits.seal(visit, ticket),
             **context,
         )
         return visit.carrying(response)
+
+    def _logo(self, client: Client) -> str | None:
+        """OpenID Connect Registration §2: the server SHOULD display it. This server never fetches it; browsers do."""
+        uri = _link(client.metadata.logo_uri)
+        known = client.source not in _UNVERIFIED
+        return uri if uri is not None and is_framable(uri) and self._services.pages.shows_logo(known=known) else None
 
 
 def client_name(client: Client) -> str:
