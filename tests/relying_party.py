@@ -102,7 +102,8 @@ class RelyingParty:
             case "client_secret_jwt":
                 return {}, self._assertion({"alg": "HS256"}, jwk.OctKey.import_key(secret))
             case "private_key_jwt":
-                return {}, self._assertion({"alg": self.key.alg, "kid": self.key.kid}, self.key)
+                named = {} if self.key.kid is None else {"kid": self.key.kid}
+                return {}, self._assertion({"alg": self.key.alg} | named, self.key)
             case _:
                 return {}, {"client_id": self.client_id}
 
