@@ -79,7 +79,6 @@ async def test_where_no_key_can_be_had_nothing_is_told(oauth):
         ({"jwks": None}, "jwks"),
         ({"jwks": published(KEY, use="sig")}, "jwks"),
         ({"jwks": {"keys": [KEY.public_jwk() | {"use": None}]}}, "jwks"),
-        ({"id_token_encrypted_response_alg": "ECDH-ES"}, "id_token_encrypted_response_alg"),
     ],
 )
 async def test_what_is_not_offered_is_refused_by_name_and_never_passed_over(oauth, changes, named):
@@ -92,4 +91,3 @@ async def test_discovery_lists_what_can_be_asked_for(oauth):
     listed = (await oauth.http.get("/.well-known/openid-configuration")).json()
     assert listed["userinfo_encryption_alg_values_supported"] == ["ECDH-ES+A256KW", "ECDH-ES", "RSA-OAEP-256"]
     assert listed["userinfo_encryption_enc_values_supported"] == ["A256GCM", "A128GCM"]
-    assert "id_token_encryption_alg_values_supported" not in listed

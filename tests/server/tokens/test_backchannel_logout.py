@@ -9,11 +9,14 @@ import msgspec
 import pytest
 from watchword.clock import EpochSeconds
 from watchword.jose import jws
+from watchword.jose.encryption_key import EncryptionKey
+from watchword.jose.jwe import Decrypter
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ErrorCode
 from watchword.testing import FakeClock
+from watchword_server.clients.answer_encryption import AnswerEncryption
 from watchword_server.clients.metadata import Client, ClientMetadata
 from watchword_server.outbox.courier import Delivered, Never, NotYet, Outcome
 from watchword_server.store.authorization_records import ClientSession
@@ -33,6 +36,7 @@ from watchword_server.web.outgoing import Answer, OutgoingFailed, OutgoingRefuse
 
 ISSUER = "https://login.example"
 URI = "https://app.example/backchannel"
+SEALED = EncryptionKey.generate(kid="e")
 
 
 def client(client_id: str, **metadata: Any) -> Client:
@@ -46,6 +50,10 @@ CLIENTS = {
         client("app"),
         client("strict", backchannel_logout_session_required=True),
         client("quiet", backchannel_logout_uri=None),
+        client(
+            "sealed", jwks={"keys": [SEALED.public_jwk()]}, id_token_encrypted_response_alg="ECDH-ES+A256KW",
+            id_token_encrypted_response_enc="A256GCM",
+        ),
         client(
             "pairwise", subject_type="pairwise", redirect_uris=("https://pair.example/cb",),
             backchannel_logout_session_required=True,
@@ -164,6 +172,16 @@ class Receiver:
         return self.answer
 
 
+class Documents:
+    """What clients publish; nothing, where it cannot be fetched."""
+
+    def __init__(self, *, reachable: bool) -> None:
+        self.reachable = reachable
+
+    async def document(self, client: Client) -> bytes | None:
+        return msgspec.json.encode(client.metadata.jwks) if self.reachable else None
+
+
 class Signers:
     """One key for every algorithm asked for."""
 
@@ -181,10 +199,16 @@ SUBJECTS = Subjects(b"s" * 32)
 
 
 async def carried(
-    answer: Answer | Exception, one: NewDelivery, *, clients: Known | None = None, attempts: int = 1
+    answer: Answer | Exception,
+    one: NewDelivery,
+    *,
+    clients: Known | None = None,
+    attempts: int = 1,
+    reachable: bool = True,
 ) -> tuple[Outcome, Receiver, Signers, FakeClock]:
     receiver, signers, clock = Receiver(answer), Signers(), FakeClock()
-    tokens = IdTokens(signers=signers, subjects=SUBJECTS, issuer=ISSUER, lifetime=600)
+    sealing = AnswerEncryption(Documents(reachable=reachable))
+    tokens = IdTokens(signers=signers, subjects=SUBJECTS, issuer=ISSUER, lifetime=600, encryption=sealing)
     courier = LogoutCourier(clients or Known(), tokens, receiver, clock, issuer=ISSUER)
     delivery = Delivery(
         id=42, kind=one.kind, destination=one.destination, payload=one.payload, dedupe=one.dedupe,
@@ -226,6 +250,22 @@ async def test_the_logout_token_says_who_which_session_and_that_it_is_a_logout_a
         "sid": "s1",
         "events": {EVENT: {}},
     }
+
+
+async def test_it_is_encrypted_where_id_tokens_are_with_the_issuer_in_its_header() -> None:
+    _, receiver, signers, _ = await carried(Answer(200, {}, b""), await made(ended("s1", "sealed")))
+    [raw] = parse_qs(receiver.posts[0][1], strict_parsing=True)["logout_token"]
+    opened = Decrypter([SEALED]).decrypt(raw)
+    assert (opened.header["iss"], opened.header["cty"]) == (ISSUER, "JWT")
+    keys = KeySet((signers.key.public(),))
+    verified = jws.verify(opened.plaintext.decode(), keys, algorithms=frozenset({"ES256"}))
+    assert msgspec.json.decode(verified.payload)["aud"] == "sealed"
+
+
+async def test_where_the_key_for_it_cannot_be_had_it_is_tried_later_and_never_sent_in_the_clear() -> None:
+    outcome, receiver, _, _ = await carried(Answer(200, {}, b""), await made(ended("s1", "sealed")), reachable=False)
+    assert isinstance(outcome, NotYet)
+    assert receiver.posts == []
 
 
 async def test_a_client_with_pairwise_subjects_does_not_learn_the_account() -> None:

@@ -15,7 +15,7 @@ from watchword.verify.dpop_nonces import DpopNonces
 from watchword_server import entropy
 from watchword_server.accounts.profiles import ProfileService
 from watchword_server.clients.administration import ClientAdministration
-from watchword_server.clients.answer_encryption import encryption_algorithms
+from watchword_server.clients.answer_encryption import AnswerEncryption, encryption_algorithms
 from watchword_server.clients.authentication import ClientAuthenticator
 from watchword_server.clients.client_keys import ClientKeys
 from watchword_server.clients.client_request import ClientRequests
@@ -172,7 +172,11 @@ def compose_oauth(
     )
     subjects = Subjects(derived_key(settings, "pairwise"))
     id_tokens = IdTokens(
-        signers=keys, subjects=subjects, issuer=settings.issuer, lifetime=settings.oauth.id_token_lifetime
+        signers=keys,
+        subjects=subjects,
+        issuer=settings.issuer,
+        lifetime=settings.oauth.id_token_lifetime,
+        encryption=AnswerEncryption(client_keys),
     )
     nonces = DpopNonces(derived_key(settings, "dpop-nonce")) if settings.oauth.dpop_nonce else None
     return OAuthServices(

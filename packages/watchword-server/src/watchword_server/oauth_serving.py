@@ -13,7 +13,7 @@ from watchword.oauth.names import GrantType, TokenTypeUri
 
 from watchword_server import entropy
 from watchword_server.app import Services
-from watchword_server.clients.answer_encryption import AnswerEncryption, encryption_algorithms
+from watchword_server.clients.answer_encryption import ENCODINGS, AnswerEncryption, encryption_algorithms
 from watchword_server.clients.assertion_policy import AssertionPolicy
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS, SECRET_ASSERTION_ALGORITHMS
 from watchword_server.endpoints.device_authorization import PATH as DEVICE_PATH
@@ -171,6 +171,9 @@ def _common_members(services: Services) -> dict[str, Any]:
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
     }
+    if encryption := encryption_algorithms():
+        members["id_token_encryption_alg_values_supported"] = list(encryption)
+        members["id_token_encryption_enc_values_supported"] = list(ENCODINGS)
     if types := services.oauth.entitlements.details.types:
         members["authorization_details_types_supported"] = list(types)
     if services.settings.identity_assertions:

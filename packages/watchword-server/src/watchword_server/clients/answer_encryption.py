@@ -1,10 +1,11 @@
-"""Encrypting answers to the client that asked for it at its registration (OpenID Connect Core §5.3.2, RFC 7516).
+"""Encrypting answers to the client that asked for it at its registration (OpenID Connect Core §5.3.2, §10.2, RFC 7516).
 
 Makes no answer, and falls back to none in clear. Access tokens are encrypted to resources, by encryption.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -64,20 +65,35 @@ class AnswerEncryption:
     def __init__(self, keys: KeyDocuments) -> None:
         self._keys = keys
 
-    async def encrypt(self, client: Client, text: str, *, algorithm: str, encoding: str, cty: str | None) -> str:
-        """The answer as a JWE to the client's key. ``cty``: ``JWT`` for one that is signed (RFC 7519 §5.2).
+    async def encrypt(
+        self,
+        client: Client,
+        text: str,
+        *,
+        algorithm: str,
+        encoding: str,
+        cty: str | None,
+        header: Mapping[str, str] | None = None,
+    ) -> str:
+        """The answer as a JWE to the client's key. ``cty``: ``JWT`` for one that is signed (RFC 7519 §5.2); ``header`` holds
+        claims that are repeated in it (§5.3).
 
         Raises OAuthError ``temporarily_unavailable`` when no key can be had: then nothing is told.
         """
         from watchword.jose.jwe import encrypt  # noqa: PLC0415 - an extra, loaded for clients that need it
 
+        key = await self.key(client, algorithm)
+        return encrypt(text.encode(), key, algorithm=algorithm, encoding=encoding, cty=cty, header=header)
+
+    async def key(self, client: Client, algorithm: str) -> EncryptionKey:
+        """The client's key for that algorithm. Raises OAuthError ``temporarily_unavailable`` when none can be had."""
         try:
             document = await self._keys.document(client)
             key = None if document is None else encryption_key(document, algorithm)
-            if key is not None:
-                return encrypt(text.encode(), key, algorithm=algorithm, encoding=encoding, cty=cty)
         except JoseError:
-            pass
-        raise OAuthError(
-            ErrorCode.TEMPORARILY_UNAVAILABLE, "this client publishes no key to which its answers can be encrypted"
-        )
+            key = None
+        if key is None:
+            raise OAuthError(
+                ErrorCode.TEMPORARILY_UNAVAILABLE, "this client publishes no key to which its answers can be encrypted"
+            )
+        return key

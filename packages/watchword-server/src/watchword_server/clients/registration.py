@@ -47,6 +47,8 @@ _ALGORITHM_MEMBERS: Final = (
     "authorization_signed_response_alg",
 )  # fmt: skip
 
+_ENCRYPTED_ANSWERS: Final = ("id_token", "userinfo")
+
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRules:
@@ -125,7 +127,8 @@ def _judge_authentication(metadata: ClientMetadata, rules: RegistrationRules) ->
     if metadata.jwks is not None and metadata.jwks_uri is not None:
         _refuse("jwks and jwks_uri: only one of them")
     if metadata.jwks is not None:
-        _judge_jwks(metadata.jwks, encrypted=metadata.userinfo_encrypted_response_alg is not None)
+        wanted = [getattr(metadata, f"{answer}_encrypted_response_alg") for answer in _ENCRYPTED_ANSWERS]
+        _judge_jwks(metadata.jwks, encrypted=any(wanted))
     if method == ClientAuthentication.PRIVATE_KEY_JWT:
         if metadata.jwks is None and metadata.jwks_uri is None:
             _refuse("jwks or jwks_uri: needed for private_key_jwt")
@@ -208,20 +211,23 @@ def _judge_request_objects(metadata: ClientMetadata) -> None:
 
 
 def _judge_encryption(metadata: ClientMetadata, rules: RegistrationRules) -> None:
-    if metadata.id_token_encrypted_response_alg is not None or metadata.id_token_encrypted_response_enc is not None:
-        _refuse("id_token_encrypted_response_alg: ID tokens are signed here, not encrypted")
-    algorithm, encoding = metadata.userinfo_encrypted_response_alg, metadata.userinfo_encrypted_response_enc
+    for answer in _ENCRYPTED_ANSWERS:
+        _judge_encrypted(metadata, rules, f"{answer}_encrypted_response_alg", f"{answer}_encrypted_response_enc")
+
+
+def _judge_encrypted(metadata: ClientMetadata, rules: RegistrationRules, alg: str, enc: str) -> None:
+    algorithm, encoding = getattr(metadata, alg), getattr(metadata, enc)
     if algorithm is None:
         # OpenID Connect Registration §2: with enc, alg MUST also be provided.
         if encoding is not None:
-            _refuse("userinfo_encrypted_response_enc: comes without userinfo_encrypted_response_alg")
+            _refuse(f"{enc}: comes without {alg}")
         return
     if algorithm not in rules.encryption:
-        _refuse("userinfo_encrypted_response_alg: not offered here")
+        _refuse(f"{alg}: not offered here")
     if encoding not in ENCODINGS:
-        _refuse(f"userinfo_encrypted_response_enc: has to be one of {', '.join(ENCODINGS)}")
+        _refuse(f"{enc}: has to be one of {', '.join(ENCODINGS)}")
     if metadata.jwks is not None and not _has_encryption_key(metadata.jwks, algorithm):
-        _refuse("jwks: holds no public key of use enc for userinfo_encrypted_response_alg")
+        _refuse(f"jwks: holds no public key of use enc for {alg}")
     if metadata.jwks is None and metadata.jwks_uri is None:
         _refuse("jwks or jwks_uri: needed for encrypted answers")
 

@@ -132,7 +132,10 @@ class LogoutCourier:
         uri = None if client is None else client.metadata.backchannel_logout_uri
         if client is None or uri is None:
             return Delivered()
-        token = await self._token(client, _decode(delivery.payload), delivery)
+        try:
+            token = await self._token(client, _decode(delivery.payload), delivery)
+        except OAuthError as unavailable:
+            return NotYet(unavailable.description)
         try:
             answer = await self._outgoing.post(
                 uri, urlencode({"logout_token": token}).encode(), content_type=_FORM, max_bytes=_MAX_ANSWER
@@ -159,7 +162,11 @@ class LogoutCourier:
         }
         if ended.sid is not None:
             claims["sid"] = ended.sid
-        return await self._id_tokens.sign(claims, algorithm=client.metadata.id_token_signed_response_alg, typ=TYP)
+        algorithm = client.metadata.id_token_signed_response_alg
+        signed = await self._id_tokens.sign(claims, algorithm=algorithm, typ=TYP)
+        # §2.6: where encryption of ID tokens was agreed on, the RP SHOULD reject a logout token that is not encrypted;
+        # §2.4: one that is SHOULD replicate the iss in its header.
+        return await self._id_tokens.sealed(client, signed, header={"iss": self._issuer})
 
 
 def outcome_of(answer: Answer) -> Outcome:

@@ -216,6 +216,10 @@ class ClientSessions:
         )
         return await self.id_token(approved.client, seen, approved.account, approved.terms, access_token)
 
+    async def ready(self, client: Client) -> None:
+        """As `IdTokens.ready`."""
+        await self._id_tokens.ready(client)
+
     async def id_token(
         self,
         client: Client,

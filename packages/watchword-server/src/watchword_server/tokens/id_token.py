@@ -1,4 +1,4 @@
-"""ID tokens (OpenID Connect Core §2, §3.1.3.6): what they say, signed by the algorithm that the client chose.
+"""ID tokens (OpenID Connect Core §2, §3.1.3.6): what they say, signed and encrypted by the algorithms the client chose.
 
 Never accepted as a credential by this server but as a hint who is meant; access tokens are issuer.py's.
 """
@@ -12,7 +12,10 @@ import msgspec
 from watchword.clock import EpochSeconds
 from watchword.jose.half_hash import half_hash
 from watchword.jose.jws import Signer
+from watchword.oauth.errors import OAuthError
+from watchword.oauth.names import ErrorCode
 
+from watchword_server.clients.answer_encryption import ENCODINGS, AnswerEncryption
 from watchword_server.clients.metadata import Client
 from watchword_server.store.records import Record
 from watchword_server.tokens.subjects import Subjects
@@ -44,9 +47,18 @@ class Authentication(Record, frozen=True):
 class IdTokens:
     """Makes and signs ID tokens, and other answers that clients want signed."""
 
-    def __init__(self, *, signers: AnswerSigners, subjects: Subjects, issuer: str, lifetime: int) -> None:
-        """``lifetime`` in seconds."""
+    def __init__(
+        self,
+        *,
+        signers: AnswerSigners,
+        subjects: Subjects,
+        issuer: str,
+        lifetime: int,
+        encryption: AnswerEncryption | None = None,
+    ) -> None:
+        """``lifetime`` in seconds; ``encryption``: for clients that registered so."""
         self._signers = signers
+        self._encryption = encryption
         self._subjects = subjects
         self._issuer = issuer
         self._lifetime = lifetime
@@ -70,6 +82,7 @@ class IdTokens:
         those handed out beside it, which it names by half a hash; ``more`` are claims asked for one by one, which never
         replace its own.
 
+        Raises OAuthError ``temporarily_unavailable`` when it is to be encrypted to a key that cannot be had.
         Does not record anything.
         """
         algorithm = client.metadata.id_token_signed_response_alg
@@ -91,7 +104,35 @@ class IdTokens:
         for name, text in (("at_hash", access_token), ("c_hash", code)):
             if text is not None:
                 claims[name] = half_hash(algorithm, text)
-        return signer.sign(_encode(claims))
+        return await self.sealed(client, signer.sign(_encode(claims)))
+
+    async def ready(self, client: Client) -> None:
+        """See to it that an ID token can be made for this client: before what it goes with is used up.
+
+        Raises OAuthError ``temporarily_unavailable`` when the client wants it encrypted and has no key at hand.
+        """
+        algorithm = client.metadata.id_token_encrypted_response_alg
+        if algorithm is None:
+            return
+        if self._encryption is None:
+            raise _nothing_encrypted()
+        await self._encryption.key(client, algorithm)
+
+    async def sealed(self, client: Client, signed: str, *, header: Mapping[str, str] | None = None) -> str:
+        """A signed token as that client wants its ID tokens: as it is, or nested (OpenID Connect Core §10.2: signed first,
+        then encrypted). ``header`` holds claims that are repeated in the clear.
+
+        Raises OAuthError ``temporarily_unavailable``: never falls back to what everybody can read.
+        """
+        algorithm = client.metadata.id_token_encrypted_response_alg
+        if algorithm is None:
+            return signed
+        encoding = client.metadata.id_token_encrypted_response_enc or ENCODINGS[0]
+        if self._encryption is None:
+            raise _nothing_encrypted()
+        return await self._encryption.encrypt(
+            client, signed, algorithm=algorithm, encoding=encoding, cty=TYP, header=header
+        )
 
     async def sign(self, claims: Mapping[str, Any], *, algorithm: str, typ: str) -> str:
         """Any other answer that a client wants signed (RFC 9701, userinfo). Raises ValueError for an algorithm that is not
@@ -99,3 +140,7 @@ class IdTokens:
         """
         await self._signers.prepare(algorithm)
         return self._signers.signer_for(algorithm, typ).sign(_encode(claims))
+
+
+def _nothing_encrypted() -> OAuthError:
+    return OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, "nothing is encrypted here now")

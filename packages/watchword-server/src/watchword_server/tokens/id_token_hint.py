@@ -17,6 +17,15 @@ from watchword_server.tokens.id_token import TYP
 
 MAX_HINT = 4096
 """Characters."""
+ENCRYPTED = "id_token_hint is encrypted to the client; send the signed ID token that is in it"
+_DOTS_OF_JWE = 4
+
+
+def is_encrypted(raw: str) -> bool:
+    """Whether a hint is a JWE. Then its client has to send what is inside (OpenID Connect Core §3.1.2.1: to use one as a
+    hint, the client MUST decrypt it).
+    """
+    return raw.count(".") == _DOTS_OF_JWE
 
 
 class IdTokenHint(Record, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from watchword_server.clients.request_object import MAX_LENGTH, SignedRequest, m
 from watchword_server.endpoints.authorize.parameters import PUSHED, Destination, Parameters, destination
 from watchword_server.endpoints.authorize.request import AuthorizationRequest, read_request
 from watchword_server.endpoints.authorize.services import AuthorizeServices
+from watchword_server.tokens.id_token_hint import ENCRYPTED, is_encrypted
 
 _REPLAY_PURPOSE: Final = "request_object"
 _LEEWAY: Final = 60.0
@@ -77,6 +78,8 @@ class Checker:
         hint = parameters.get("id_token_hint")
         hinted = None
         if hint is not None:
+            if is_encrypted(hint):
+                raise OAuthError(ErrorCode.INVALID_REQUEST, ENCRYPTED)
             hinted = self._services.hinted_subject(hint, client)
             if hinted is None:
                 raise OAuthError(ErrorCode.INVALID_REQUEST, "id_token_hint is not an ID token for this client")

@@ -15,7 +15,7 @@ from watchword.oauth.names import ErrorCode
 
 from watchword_server.clients.directory import find_if_reachable
 from watchword_server.clients.metadata import Client
-from watchword_server.tokens.id_token_hint import IdTokenHint
+from watchword_server.tokens.id_token_hint import ENCRYPTED, IdTokenHint, is_encrypted
 from watchword_server.web.redirects import with_query
 
 _STATE: Final = re.compile(r"[\x20-\x7e]{1,2048}", re.ASCII)
@@ -47,6 +47,8 @@ async def read_logout(
     """
     hint = None
     if (raw := values.get("id_token_hint")) is not None:
+        if is_encrypted(raw):
+            raise OAuthError(ErrorCode.INVALID_REQUEST, ENCRYPTED)
         hint = read_hint(raw)
         if hint is None:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "id_token_hint is not an ID token of this server")

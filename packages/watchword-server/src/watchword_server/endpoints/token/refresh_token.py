@@ -33,7 +33,8 @@ _CODES: Final = {
 async def refresh_token(request: GrantRequest, services: TokenServices) -> Granted:
     """New tokens, whose scope and resources may be a part of what was granted.
 
-    Raises OAuthError ``invalid_grant``, ``invalid_scope``, ``invalid_target`` or ``invalid_dpop_proof``.
+    Raises OAuthError ``invalid_grant``, ``invalid_scope``, ``invalid_target``, ``invalid_dpop_proof`` or
+    ``temporarily_unavailable``.
     """
     client, form = request.client, request.form
     # All are judged before the token is looked at: what is wrong with the question changes nothing.
@@ -43,6 +44,8 @@ async def refresh_token(request: GrantRequest, services: TokenServices) -> Grant
     rules = services.entitlements.details
     details = rules.read(client, form.get("authorization_details")) or None
     holder = request.holder
+    # Before the family moves on: a client whose key cannot be had is to come again with the same token.
+    await services.sessions.ready(client)
     outcome = await services.rotation.refresh(
         RefreshRequest(
             token=form.require("refresh_token"),
