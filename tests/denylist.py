@@ -27,6 +27,15 @@ class Token(NamedTuple):
     tenant: str | None = None
     kid: str | None = "k"
     rev: int | None = 0
+    made_of: tuple[dict, ...] = ()
+
+    def line(self) -> list[Self]:
+        """The token, and each that it was made of."""
+        own = self._replace(made_of=())
+        return [
+            own,
+            *(own._replace(**{n: v or (v if n == "rev" else None) for n, v in told.items()}) for told in self.made_of),
+        ]
 
 
 def binary_of(kind: str) -> Path:
@@ -143,8 +152,19 @@ class Reader:
 
     async def verdict(self, token: Token) -> str | None:
         """By which axis the token is cut off, `stale` when nobody vouches for the keys, else None."""
-        asked = {
-            "as_of": f"{self.prefix}as_of",
+        line = [self._asked(one) for one in token.line()]
+        names = [f"{self.prefix}as_of", *(name for asked in line for name in asked.values())]
+        as_of, *found = await self.client.mget(names)
+        if as_of is None:
+            return "stale"
+        answers = iter(found)
+        for one, asked in zip(token.line(), line, strict=True):
+            if (axis := self._verdict(one, {axis: next(answers) for axis in asked})) is not None:
+                return axis
+        return None
+
+    def _asked(self, token: Token) -> dict[str, str]:
+        return {
             "everything": f"{self.prefix}everything",
             "token": f"{self.prefix}token:{token.jti}",
             "session": f"{self.prefix}session:{token.sid}",
@@ -152,19 +172,15 @@ class Reader:
             "account": f"{self.prefix}account:{token.sub}",
             "client": f"{self.prefix}client:{token.client_id}",
             "tenant": f"{self.prefix}tenant:{token.tenant}",
-            "subject": f"{self.prefix}client:{token.sub}",
         }
-        found = dict(zip(asked, await self.client.mget(list(asked.values())), strict=True))
-        if found["as_of"] is None:
-            return "stale"
+
+    def _verdict(self, token: Token, found: dict[str, str | None]) -> str | None:
         for axis in ("token", "session", "key"):
             if found[axis] is not None:
                 return axis
-        if token.sid is not None:
-            found["subject"] = None  # a person's, who may be called as a client is
-        for name in ("account", "client", "subject", "tenant", "everything"):
-            if found[name] is not None and self._reached(found[name], token):
-                return "client" if name == "subject" else name
+        for axis in ("account", "client", "tenant", "everything"):
+            if found[axis] is not None and self._reached(found[axis], token):
+                return axis
         return None
 
     def _reached(self, value: str, token: Token) -> bool:

@@ -32,7 +32,8 @@ async def valkey(tmp_path):
 def asked_about(tokens: dict) -> Token:
     token = jws.parse(tokens["access_token"])
     claims = json.loads(token.payload)
-    return Token(**{name: claims.get(name) for name in Token._fields if name != "kid"}, kid=token.header["kid"])
+    given = {name: claims.get(name) for name in Token._fields if name not in {"kid", "made_of"}}
+    return Token(**given, kid=token.header["kid"], made_of=tuple(claims.get("made_of", ())))
 
 
 async def test_what_ends_on_the_server_ends_at_a_verifier_in_any_language(open_server, valkey):
@@ -166,9 +167,23 @@ async def test_the_javascript_of_the_page_decides_as_the_reference_says(tmp_path
         Token("token", sid, "account", "client", tenant, "key", rev)
         for sid, tenant, rev in itertools.product(("s", "session", "s;t", None), ("tenant", None), (None, 0, 2, 3, 5))
     ]
+    exchanged = [
+        {"jti": "made", **told}
+        for told in (
+            {}, {"jti": "token"}, {"client_id": "client"}, {"sub": "account"}, {"sub": "account", "sid": "s", "rev": 4},
+            {"sub": "account", "sid": "", "rev": 4}, {"tenant": "tenant"}, {"tenant": ""}, {"kid": "key"}, {"sid": "session"},
+            {"sub": "account", "rev": 9},
+        )
+    ]  # fmt: skip
+    tokens += [
+        Token("other", sid, "ada", "web", None, "k1", 5, made_of=line)
+        for sid, line in itertools.product(
+            ("s", None), [(one,) for one in exchanged] + [tuple(exchanged[:n]) for n in (2, 5, 8)]
+        )
+    ]
     cases, expected = [], []
     for kept, token in itertools.product(keys, tokens):
-        claims = {name: value for name, value in token._asdict().items() if value is not None and name != "kid"}
+        claims = {name: value for name, value in token._asdict().items() if value not in (None, ()) and name != "kid"}
         cases.append({"keys": kept, "claims": claims, "kid": token.kid})
         expected.append(await Reader(Kept(kept)).verdict(token))
     assert await judged_by_node(tmp_path, cases) == expected

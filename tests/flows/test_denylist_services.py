@@ -36,9 +36,19 @@ require (
 	github.com/redis/go-redis/v9 v9.14.1
 )
 """
+SECRET = "a secret of these tests, long enough"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ROBOT = {
+    "client_id": "robot",
+    "client_secret": SECRET,
+    "grant_types": ["client_credentials", EXCHANGE],
+    "exchange": True,
+}
 BUILD_SECONDS = 300
 STALENESS = 5
 """The least that `denylist.max_staleness` may be."""
+
+pytestmark = pytest.mark.timeout(2 * BUILD_SECONDS)
 
 
 def piece(language: str, name: str) -> str:
@@ -140,7 +150,11 @@ async def world(request, tmp_path):
     command = request.getfixturevalue(f"{request.param}_service")
     valkey = KeyServer("valkey", tmp_path)
     await valkey.start()
-    environ = {"WATCHWORD_DENYLIST__URL": valkey.url, "WATCHWORD_DENYLIST__MAX_STALENESS": str(STALENESS)}
+    environ = {
+        "WATCHWORD_DENYLIST__URL": valkey.url,
+        "WATCHWORD_DENYLIST__MAX_STALENESS": str(STALENESS),
+        "WATCHWORD_CLIENTS": json.dumps([ROBOT]),
+    }
     server = Process(tmp_path / "home", **environ)
     try:
         with serving(command, server, valkey, tmp_path / "service.log") as world:
@@ -224,6 +238,25 @@ async def test_when_the_server_is_gone_its_word_grows_old(world):
 
     until(refused, 60)
     assert served - gone < STALENESS + 1
+
+
+async def test_what_a_token_was_exchanged_for_takes_it_along(world):
+    def given(**form: str) -> str:
+        answer = httpx.post(f"{world.server.url}/token", data=form, auth=("robot", SECRET), timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["access_token"]
+
+    def exchanged(raw: str) -> str:
+        access = "urn:ietf:params:oauth:token-type:access_token"
+        return given(grant_type=EXCHANGE, subject_token=raw, subject_token_type=access)
+
+    revoked, kept = (given(grant_type="client_credentials") for _ in range(2))
+    made, again, others = exchanged(revoked), exchanged(exchanged(revoked)), exchanged(kept)
+    assert [world.status(raw) for raw in (revoked, made, again, others)] == [200] * 4
+    answer = httpx.post(f"{world.server.url}/revoke", data={"token": revoked}, auth=("robot", SECRET), timeout=30)
+    assert answer.status_code == 200, answer.text
+    until(lambda: world.status(revoked) == 401)
+    assert [world.status(raw) for raw in (made, again, others)] == [401, 401, 200]
 
 
 def altered(raw: str, **header: str) -> str:

@@ -229,6 +229,11 @@ async def test_in_any_order_and_any_pages_the_keys_say_what_the_feed_says(world,
         claims = [chance.choice(["a", "b", "c", "d", None]) for _ in range(6)]
         token = Token(*claims, rev=chance.randrange(62))
         assert await world.reader.verdict(token) == view.kills(token), token
+        line = [token, *(Token(*(chance.choice("abcd") for _ in range(6)), rev=chance.randrange(62)) for _ in range(3))]
+        told = [{name: value for name, value in one._asdict().items() if name != "made_of"} for one in line[1:]]
+        exchanged = token._replace(made_of=tuple(told))
+        axes = [view.kills(one) for one in line]
+        assert await world.reader.verdict(exchanged) == next((axis for axis in axes if axis is not None), None)
 
 
 # Holding and forgetting.
