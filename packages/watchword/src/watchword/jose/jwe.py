@@ -13,6 +13,7 @@ import msgspec
 from joserfc import jwe as joserfc_jwe
 
 from watchword.jose import base64url, strict_json
+from watchword.jose.compact import segments_of
 from watchword.jose.encryption_key import KEY_MANAGEMENT, EncryptionKey
 from watchword.jose.errors import JoseError, Reason
 from watchword.jose.header import MAX_HEADER_DEPTH
@@ -142,17 +143,7 @@ def is_jwe(token: str) -> bool:
 
 
 def _segments(token: str, max_length: int) -> list[bytes]:
-    if not isinstance(token, str):
-        raise JoseError(Reason.MALFORMED, "token is not text")
-    if len(token) > max_length:
-        raise JoseError(Reason.TOO_LONG, f"token is longer than {max_length} characters")
-    try:
-        raw = token.encode("ascii")
-    except UnicodeEncodeError:
-        raise JoseError(Reason.MALFORMED, "token holds characters outside ASCII") from None
-    segments = raw.split(b".", 5)
-    if len(segments) != 5:
-        raise JoseError(Reason.MALFORMED, "token has not five segments")
+    segments = segments_of(token, count=5, max_length=max_length)
     if len(segments[0]) > MAX_HEADER_LENGTH:
         raise JoseError(Reason.TOO_LONG, f"header is longer than {MAX_HEADER_LENGTH} characters")
     return [base64url.decode(segment) for segment in segments]

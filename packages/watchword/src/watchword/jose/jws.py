@@ -13,6 +13,7 @@ from msgspec import structs
 
 from watchword.jose import base64url, material
 from watchword.jose.algorithms import algorithm as row_of
+from watchword.jose.compact import segments_of
 from watchword.jose.errors import JoseError, Reason
 from watchword.jose.header import EMBEDDED, read_header
 from watchword.jose.jwk import Key, KeySet
@@ -63,24 +64,13 @@ def parse(token: str, *, max_length: int = MAX_TOKEN_LENGTH) -> UnverifiedJws:
     header is sound and names a supported algorithm.
     Does not verify anything, nor limit the algorithm to what the caller trusts.
     """
-    if not isinstance(token, str):
-        raise JoseError(Reason.MALFORMED, "token is not text")
-    if len(token) > max_length:
-        raise JoseError(Reason.TOO_LONG, f"token is longer than {max_length} characters")
-    try:
-        raw = token.encode("ascii")
-    except UnicodeEncodeError:
-        raise JoseError(Reason.MALFORMED, "token holds characters outside ASCII") from None
-    segments = raw.split(b".", 3)
-    if len(segments) != 3:
-        raise JoseError(Reason.MALFORMED, "token has not three segments")
-    first, payload, signature = segments
+    first, payload, signature = segments_of(token, count=3, max_length=max_length)
     header = read_header(first)
     return UnverifiedJws(
         header.parameters,
         _decode(payload),
         _decode(signature),
-        raw[: -1 - len(signature)],
+        first + b"." + payload,
         header.algorithm,
         header.kid,
         header.embedded,
