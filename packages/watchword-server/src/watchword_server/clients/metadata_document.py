@@ -20,6 +20,7 @@ from watchword.jose import strict_json
 from watchword.jose.errors import JoseError
 from watchword.oauth.errors import OAuthError
 from watchword.oauth.names import ClientAuthentication, ErrorCode
+from watchword.verify.max_age import fresh_seconds
 
 from watchword_server.clients.metadata import Client, ClientMetadata
 from watchword_server.web.outgoing import Answer, Getting, OutgoingFailed, OutgoingRefused
@@ -40,7 +41,6 @@ STALE_SECONDS: Final = 86_400.0
 # discouraged (SHOULD NOT) and refused here: it would make endless clients of one document.
 _URL: Final = re.compile(r"https?://[a-z0-9.:\[\]-]{1,253}/[A-Za-z0-9/._~!$&'()*+,;=:@%-]{1,900}", re.ASCII)
 _JSON: Final = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
-_MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 # §4.1: there is no way to agree on a secret.
 _NEVER: Final = {
     "client_secret": "everybody could read it",
@@ -48,7 +48,6 @@ _NEVER: Final = {
     "sector_identifier_uri": "the sector of such a client is the host of its redirect URIs",
 }
 _AUTHENTICATION: Final = frozenset({ClientAuthentication.NONE, ClientAuthentication.PRIVATE_KEY_JWT})
-_NO_STORE: Final = ("no-store", "no-cache")
 
 
 Judge = Callable[[ClientMetadata], None]
@@ -127,7 +126,8 @@ class MetadataDocuments:
         if answer.status >= 500 or answer.status == 429:
             raise _unavailable(f"status {answer.status}")
         client = self._read(client_id, answer)
-        fresh = _freshness(answer.headers.get("cache-control", ""))
+        least, usual, most = FRESH_SECONDS
+        fresh = fresh_seconds(answer.headers.get("cache-control", ""), least=least, usual=usual, most=most)
         now = self._clock.monotonic()
         self._known[client_id] = _Known(client, now + fresh, now + fresh + STALE_SECONDS)
         self._known.move_to_end(client_id)
@@ -164,14 +164,6 @@ def _metadata(client_id: str, document: dict[str, Any]) -> ClientMetadata:
     if metadata.token_endpoint_auth_method not in _AUTHENTICATION:
         raise _refused("token_endpoint_auth_method must be none or private_key_jwt")
     return metadata
-
-
-def _freshness(cache_control: str) -> float:
-    least, default, most = FRESH_SECONDS
-    if any(word in cache_control.lower() for word in _NO_STORE):
-        return least
-    found = _MAX_AGE.search(cache_control)
-    return default if found is None else min(max(float(found[1]), least), most)
 
 
 def _refused(why: str, detail: str | None = None) -> OAuthError:

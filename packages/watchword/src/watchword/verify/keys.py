@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, Protocol
@@ -20,6 +19,7 @@ from watchword.oauth.metadata import MAX_METADATA_BYTES, MetadataError, ServerMe
 from watchword.transport import Request, Response, Transport, TransportError, check_url
 from watchword.verify.background import Background
 from watchword.verify.errors import KeysUnavailable
+from watchword.verify.max_age import fresh_seconds
 
 _log: Final = logging.getLogger("watchword")
 
@@ -35,8 +35,6 @@ MAX_STALE_SECONDS: Final = 86_400.0
 """How long keys are trusted while the issuer cannot be asked for newer ones."""
 MAX_JWKS_BYTES: Final = 524_288
 """Octets of a JWK Set that are read at all."""
-
-_MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
 
 class KeySource(Protocol):
@@ -216,9 +214,6 @@ def _same_scheme(url: str, issuer: str) -> str:
 
 def refresh_seconds(cache_control: str) -> float:
     """How long fetched keys are fresh: ``max-age`` within bounds (RFC 9111 §5.2.2.1)."""
-    if "no-store" in cache_control.lower() or "no-cache" in cache_control.lower():
-        return MIN_REFRESH_SECONDS
-    found = _MAX_AGE.search(cache_control)
-    if found is None:
-        return DEFAULT_REFRESH_SECONDS
-    return min(max(float(found[1]), MIN_REFRESH_SECONDS), MAX_REFRESH_SECONDS)
+    return fresh_seconds(
+        cache_control, least=MIN_REFRESH_SECONDS, usual=DEFAULT_REFRESH_SECONDS, most=MAX_REFRESH_SECONDS
+    )
