@@ -16,6 +16,7 @@ from watchword.verify.check import check_access_token
 from watchword.verify.credentials import ClientSecret
 from watchword.verify.introspection import Introspection
 from watchword.verify.policy import Policy
+from watchword.verify.revocation import CutOff, RevocationView
 
 ORIGIN = "https://media.example.com"
 
@@ -130,6 +131,26 @@ def test_inside_tokens_live_no_longer_than_the_token_outside(checker, issuer, in
     keys = KeySet.from_json(checker.answer_now(asking("/jwks.json")).body)
     token = check_access_token(raw, keys, Policy("https://edge.test", "inside"), clock.now())
     assert (token.exp, token.scope, token.sid) == (clock.now() + 10, {"a"}, "session-ada")
+
+
+@pytest.mark.parametrize(
+    ("axis", "value"),
+    [("token", "outside"), ("token", "first"), ("client", "shop"), ("session", "agents"), ("account", "eve")],
+)
+def test_what_cuts_off_the_token_outside_cuts_off_the_one_inside(checker, issuer, inside, clock, axis, value):
+    made_of = [{"jti": "first", "client_id": "shop"}, {"jti": "acting", "sub": "eve", "sid": "agents", "tenant": ""}]
+    raw = issuer.token("ada", jti="outside", client_id="orders", made_of=made_of)
+    told_inside = told(checker.answer_now(asking("/inside", token=raw)), "X-Watchword-Token").removeprefix("Bearer ")
+    keys = KeySet.from_json(inside.jwks)
+    token = check_access_token(told_inside, keys, Policy("https://edge.test", "inside"), clock.now())
+    outside = issuer.verifier().verify_now(raw)
+    assert [(one.jti, one.sub, one.client_id, one.sid, one.kid, one.rev) for one in token.made_of] == [
+        (one.jti, one.sub, one.client_id, one.sid, one.kid, one.rev) for one in (outside, *outside.made_of)
+    ]
+    view = RevocationView(clock=clock)
+    assert view.kills(token) is None
+    view.apply([CutOff(99, axis, value, 60.0)])
+    assert view.kills(token) == axis
 
 
 @pytest.mark.parametrize("check", ["/", "/other", "/token/", "", "/inside/../token"])

@@ -14,7 +14,7 @@ from watchword.clock import Clock, system_clock
 from watchword.jose import base64url
 from watchword.jose.jwk import Key
 from watchword.jose.jws import Signer
-from watchword.verify.access_token import AccessToken
+from watchword.verify.access_token import AccessToken, Ancestor
 
 LIFETIME_SECONDS: Final = 60
 _KEPT: Final = ("sub", "client_id", "sid", "rev", "roles", "permissions", "tenant", "auth_time", "acr", "amr")
@@ -62,6 +62,15 @@ class InsideTokens:
                     "iat": now,
                     "exp": min(now + self._lifetime, int(token.exp)),
                     "jti": base64url.encode(os.urandom(_JTI_BYTES)),
+                    # What cuts off the token outside, or one that it was exchanged for, cuts off this one inside.
+                    "made_of": [{"jti": token.jti, "kid": token.kid or ""}, *map(_told, token.made_of)],
                 }
             )
         )
+
+
+def _told(ancestor: Ancestor) -> dict[str, str | int]:
+    """All of it: an empty text says that it has none."""
+    members = {name: getattr(ancestor, name) for name in Ancestor.__struct_fields__}
+    rev = members.pop("rev")
+    return {name: value or "" for name, value in members.items()} | ({} if rev is None else {"rev": rev})
