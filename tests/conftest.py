@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 from watchword_server.store.authorization_records import CodeView, NewClient, NewCode, NewSignOn
 from watchword_server.store.open import store_from_url
 from watchword_server.store.port import Store
@@ -41,6 +42,16 @@ class StoreClock:
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Hypothesis count on no speed, and look for what nobody has thought of in the soak alone.
+
+    What it draws by chance fails one run of many, and then whoever changed something else looks for his mistake.
+    """
+    settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("any_day", settings.get_profile("any_machine"), derandomize=True)
+    settings.load_profile("any_machine" if config.option.markexpr == "soak" else "any_day")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,7 +22,11 @@ ACT = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(acts=st.lists(ACT, min_size=1, max_size=12), delivery=st.sampled_from(["cookie", "body"]))
 async def test_a_thief_without_the_key_gets_nothing_and_the_victim_notices_nothing(
     world: Any, acts: list[Any], delivery: Any
