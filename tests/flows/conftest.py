@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from oauth_story import OAuth
+from page_story import Person
 from story import Server
 from watchword.testing import FakeClock
 from watchword_server.app import open_services
@@ -26,6 +28,26 @@ def open_server(request: pytest.FixtureRequest, tmp_path):
         return opened(request, tmp_path, environ)
 
     return opening
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    """The settings of the server behind `oauth`; a module that wants others has a fixture of this name."""
+    return {}
+
+
+@pytest.fixture
+async def oauth(open_server, environ: dict[str, str]) -> AsyncIterator[OAuth]:
+    async with open_server(**environ) as server, server.browser() as http:
+        yield OAuth(server, http)
+
+
+@pytest.fixture
+async def ada(oauth: OAuth) -> Person:
+    """Ada, registered, not signed in."""
+    await oauth.account()
+    oauth.http.cookies.clear()
+    return Person(oauth.http)
 
 
 @contextlib.asynccontextmanager

@@ -19,16 +19,8 @@ SCRIPT = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-async def oauth(open_server):
-    async with open_server(**ENVIRON) as server, server.browser() as http:
-        yield OAuth(server, http)
-
-
-@pytest.fixture
-async def ada(oauth):
-    await oauth.account()
-    oauth.http.cookies.clear()
-    return Person(oauth.http)
+def environ():
+    return ENVIRON
 
 
 def is_page(answer, error: str | None = None) -> bool:

@@ -5,7 +5,7 @@ import time
 
 import msgspec
 import pytest
-from oauth_story import CALLBACK, ISSUER, OAuth, Prover, refused, said
+from oauth_story import CALLBACK, ISSUER, Prover, refused, said
 from story import PASSWORD, bearer
 from watchword.jose.jwk import Key
 from watchword_server.clients.metadata import ClientSettings
@@ -14,13 +14,11 @@ API = "https://api.example.test"
 
 
 @pytest.fixture
-async def oauth(open_server):
-    environ = {
+def environ():
+    return {
         "WATCHWORD_SCOPES": '{"read": "Read", "write": "Write"}',
         "WATCHWORD_RESOURCES": f'{{"{API}": {{}}}}',
     }
-    async with open_server(**environ) as server, server.browser() as http:
-        yield OAuth(server, http)
 
 
 @pytest.mark.rfc("6749 §10.5")

@@ -21,17 +21,8 @@ ENVIRON = {
 
 
 @pytest.fixture
-async def oauth(open_server):
-    async with open_server(**ENVIRON) as server, server.browser() as http:
-        yield OAuth(server, http)
-
-
-@pytest.fixture
-async def ada(oauth):
-    """Ada, registered, not signed in."""
-    await oauth.account()
-    oauth.http.cookies.clear()
-    return Person(oauth.http)
+def environ():
+    return ENVIRON
 
 
 def asking(client_id: str = "app", **changes) -> dict:

@@ -22,16 +22,8 @@ ENVIRON = {
 
 
 @pytest.fixture
-async def oauth(open_server):
-    async with open_server(**ENVIRON) as server, server.browser() as http:
-        yield OAuth(server, http)
-
-
-@pytest.fixture
-async def ada(oauth):
-    await oauth.account()
-    oauth.http.cookies.clear()
-    return Person(oauth.http)
+def environ():
+    return ENVIRON
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from oauth_story import OAuth, refused, said
+from oauth_story import refused, said
 from page_story import Person
 from story import ISSUER
 from watchword.jose.encryption_key import EncryptionKey
@@ -27,12 +27,6 @@ def asked(key: EncryptionKey = KEY, encoding: str = "A256GCM", **more):
 
 def published(*keys: EncryptionKey, **changes) -> dict:
     return {"keys": [key.public_jwk() | {"use": "enc"} | changes for key in keys]}
-
-
-@pytest.fixture
-async def oauth(open_server):
-    async with open_server() as server, server.browser() as http:
-        yield OAuth(server, http)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-from oauth_story import OAuth
 from story import ISSUER
 from watchword.jose.encryption_key import EncryptionKey
 from watchword.jose.jwe import Decrypter
@@ -13,12 +12,6 @@ from watchword.oauth.errors import OAuthError
 KEY = EncryptionKey.generate(kid="e")
 RSA = EncryptionKey.generate("RSA-OAEP-256", "r")
 ASKED = {"userinfo_encrypted_response_alg": "ECDH-ES+A256KW", "userinfo_encrypted_response_enc": "A256GCM"}
-
-
-@pytest.fixture
-async def oauth(open_server):
-    async with open_server() as server, server.browser() as http:
-        yield OAuth(server, http)
 
 
 def published(*keys: EncryptionKey, **changes) -> dict:

@@ -5,8 +5,7 @@ import json
 
 import msgspec
 import pytest
-from oauth_story import CALLBACK, OAuth, Prover, Registered, refused, said
-from page_story import Person
+from oauth_story import CALLBACK, Prover, Registered, refused, said
 from story import ISSUER
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
@@ -21,19 +20,6 @@ FAPI2 = ClientSettings(profile="fapi2", first_party=True)
 PAR = f"{ISSUER}/par"
 KEY = Key.generate("ES256", "k")
 RSA = Key.generate("PS256", "r")
-
-
-@pytest.fixture
-async def oauth(open_server):
-    async with open_server() as server, server.browser() as http:
-        yield OAuth(server, http)
-
-
-@pytest.fixture
-async def ada(oauth):
-    await oauth.account()
-    oauth.http.cookies.clear()
-    return Person(oauth.http)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from oauth_story import ISSUER, ORIGIN, OAuth, said
+from oauth_story import ISSUER, ORIGIN, said
 from story import bearer
 from watchword.jose.jwk import KeySet
 from watchword.jose.jws import verify
@@ -13,12 +13,6 @@ PROFILE = {
     "name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace", "zoneinfo": "Europe/London",
     "address": {"country": "GB", "locality": "London"}, "phone_number": "+44 1", "phone_number_verified": True,
 }  # fmt: skip
-
-
-@pytest.fixture
-async def oauth(server):
-    async with server.browser() as http:
-        yield OAuth(server, http)
 
 
 async def told(oauth, account_id: str) -> None:

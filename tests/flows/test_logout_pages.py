@@ -4,26 +4,13 @@ import base64
 import json
 
 import pytest
-from oauth_story import ORIGIN, OAuth, said
+from oauth_story import ORIGIN, said
 from page_story import CROSS_SITE, SAME_SITE, Person
 from story import ISSUER, SAFARI, bearer
 
 from .test_authorize import FIRST_PARTY, asking, exchange
 
 BYE = "https://app.example.test/bye"
-
-
-@pytest.fixture
-async def oauth(open_server):
-    async with open_server() as server, server.browser() as http:
-        yield OAuth(server, http)
-
-
-@pytest.fixture
-async def ada(oauth):
-    await oauth.account()
-    oauth.http.cookies.clear()
-    return Person(oauth.http)
 
 
 async def signed_in(oauth, ada, client_id: str = "own", **members) -> dict:

@@ -49,9 +49,8 @@ class Told:
 
 
 @pytest.fixture
-async def oauth(open_server):
-    async with open_server(WATCHWORD_OUTGOING__ALLOW='["127.0.0.1"]') as server, server.browser() as http:
-        yield OAuth(server, http)
+def environ():
+    return {"WATCHWORD_OUTGOING__ALLOW": '["127.0.0.1"]'}
 
 
 @pytest.fixture

@@ -5,26 +5,12 @@ import json
 
 import pytest
 from oauth_story import CALLBACK, OAuth, Prover
-from page_story import Person
 from story import ISSUER
 from watchword_server.clients.metadata import ClientSettings
 
 from .test_authorize import FIRST_PARTY, asking, exchange
 
 PAR = f"{ISSUER}/par"
-
-
-@pytest.fixture
-async def oauth(open_server):
-    async with open_server() as server, server.browser() as http:
-        yield OAuth(server, http)
-
-
-@pytest.fixture
-async def ada(oauth):
-    await oauth.account()
-    oauth.http.cookies.clear()
-    return Person(oauth.http)
 
 
 async def push(oauth, client, headers: dict | None = None, **changes):

@@ -2,8 +2,7 @@
 
 import msgspec
 import pytest
-from oauth_story import CALLBACK, OAuth
-from page_story import Person
+from oauth_story import CALLBACK
 from story import ISSUER
 from watchword.jose import base64url
 from watchword.jose.jwk import Key
@@ -12,19 +11,6 @@ from watchword.jose.jws import Signer
 from .test_authorize import FIRST_PARTY, asking
 
 KEY = Key.generate("ES256")
-
-
-@pytest.fixture
-async def oauth(open_server):
-    async with open_server() as server, server.browser() as http:
-        yield OAuth(server, http)
-
-
-@pytest.fixture
-async def ada(oauth):
-    await oauth.account()
-    oauth.http.cookies.clear()
-    return Person(oauth.http)
 
 
 def signed(oauth, key: Key = KEY, **changes) -> str:

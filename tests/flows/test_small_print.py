@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from oauth_story import CALLBACK, ORIGIN, OAuth, refused, said
+from oauth_story import CALLBACK, ORIGIN, refused, said
 from page_story import Person
 from story import ISSUER
 from watchword.jose.jwk import Key, KeySet
@@ -15,12 +15,6 @@ from .test_authorize import FIRST_PARTY, asking
 METADATA = "/.well-known/oauth-authorization-server"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-@pytest.fixture
-async def oauth(open_server):
-    async with open_server() as server, server.browser() as http:
-        yield OAuth(server, http)
 
 
 @pytest.mark.rfc("6749 §3.2/1")

@@ -44,11 +44,9 @@ TRUSTED = json.dumps(
 
 
 @pytest.fixture
-async def oauth(open_server):
+def environ():
     details = '{"files": {"words": "Use your files", "without_person": true}}'
-    environ = {"WATCHWORD_TRUSTED_ISSUERS": TRUSTED, "WATCHWORD_AUTHORIZATION_DETAILS": details}
-    async with open_server(**environ) as server, server.browser() as http:
-        yield OAuth(server, http)
+    return {"WATCHWORD_TRUSTED_ISSUERS": TRUSTED, "WATCHWORD_AUTHORIZATION_DETAILS": details}
 
 
 def form_for(place: Place) -> dict[str, str]:

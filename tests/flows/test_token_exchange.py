@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from oauth_story import ORIGIN, OAuth, Registered, refused, said
+from oauth_story import ORIGIN, Registered, refused, said
 from watchword_server.clients.metadata import ClientSettings
 
 ORDERS, STOCK = "https://orders.example.test", "https://stock.example.test"
@@ -12,13 +12,11 @@ JWT = "urn:ietf:params:oauth:token-type:jwt"
 
 
 @pytest.fixture
-async def oauth(open_server):
-    environ = {
+def environ():
+    return {
         "WATCHWORD_SCOPES": '{"read": "Read", "write": "Write", "stock:read": "Read the stock"}',
         "WATCHWORD_RESOURCES": f'{{"{ORDERS}": {{}}, "{STOCK}": {{"scopes": ["read", "stock:read"]}}, "{STOCK}/opaque": {{"format": "opaque"}}}}',
     }
-    async with open_server(**environ) as server, server.browser() as http:
-        yield OAuth(server, http)
 
 
 @pytest.fixture

@@ -16,14 +16,12 @@ API = "https://api.example.test"
 
 
 @pytest.fixture
-async def oauth(open_server):
-    environ = {
+def environ():
+    return {
         "WATCHWORD_SCOPES": '{"read": "Read", "write": "Write"}',
         "WATCHWORD_RESOURCES": f'{{"{API}": {{"scopes": ["read", "write"]}}, "{API}/opaque": {{"format": "opaque"}}}}',
         "WATCHWORD_ROLES": '{"user": {}, "admin": {"scopes": ["watchword:admin"]}, "billing": {"scopes": ["bill"]}}',
     }
-    async with open_server(**environ) as server, server.browser() as http:
-        yield OAuth(server, http)
 
 
 @pytest.mark.rfc("6749 §3.3/2")

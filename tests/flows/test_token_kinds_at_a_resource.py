@@ -3,19 +3,13 @@
 import asyncio
 
 import pytest
-from oauth_story import ISSUER, OAuth, Prover
+from oauth_story import ISSUER, Prover
 from over_http import OverHttp
 from watchword import ClientSecret, Introspection, Possession, RejectionReason, TokenRejected, Verifier
 from watchword.oauth.names import Scheme
 from watchword_server.clients.metadata import ClientSettings
 
 URL = "https://api.example.test/reports"
-
-
-@pytest.fixture
-async def oauth(server):
-    async with server.browser() as http:
-        yield OAuth(server, http)
 
 
 @pytest.mark.rfc("7662 §2")
