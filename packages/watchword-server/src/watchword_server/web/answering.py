@@ -38,7 +38,18 @@ class Answer:
             for shape in reversed(self._shapes):
                 shape(headers)
             message["headers"] = headers
-        await self._send(message)
+            await self._send(message)
+        elif message.get("more_body"):
+            await self._send(message)
+        else:
+            # The answer is in the scope, which the server's own end of it holds: let go, or each request is a ring of
+            # objects that only the collector of garbage takes apart.
+            send, self._send = self._send, _nothing_more
+            await send(message)
+
+
+async def _nothing_more(message: Message) -> None:
+    raise RuntimeError(f"{message['type']} after the end of the answer")
 
 
 def answer_of(scope: Scope, send: Send) -> tuple[Answer, Send]:
