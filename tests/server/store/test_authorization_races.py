@@ -1,19 +1,15 @@
 """Codes, sign-ons, clients and what is good once: exactly one winner, and nothing that escapes a cut-off it races."""
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from watchword_server.store.authorization_records import NewSignOn, TokenFacts
 from watchword_server.store.open import store_from_url
 
 from tests.server.store.authorization_acts import ACTS, prepare
+from tests.server.store.rivals import won_by_processes
 
-RIVAL = Path(__file__).with_name("rival.py")
 ROUNDS = 12
 
 
@@ -45,19 +41,7 @@ async def test_one_of_three_processes_wins_each(store, store_url, sample, act):
     for number in range(count):
         await sample.register(store, f"a{number}", email_key=f"a{number}")
         await prepare(store, number)
-    command = [sys.executable, str(RIVAL), store_url, act, str(count)]
-    processes = [
-        subprocess.Popen([*command, str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for seed in range(3)
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in processes))
-    won: Counter[int] = Counter(number for answer, _ in answers for number in json.loads(answer))
-    assert won == Counter(dict.fromkeys(range(count), 1))
+    assert await won_by_processes(store_url, act, count) == Counter(dict.fromkeys(range(count), 1))
 
 
 def cut(axis, value):

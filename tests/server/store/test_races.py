@@ -1,17 +1,14 @@
 """Exactly one winner: between tasks, between two stores on one database, between threads, between processes."""
 
 import asyncio
-import json
-import subprocess
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from watchword_server.store.open import store_from_url
 
-RIVAL = Path(__file__).with_name("rival.py")
+from tests.server.store.rivals import won_by_processes
+
 ACTS = (
     "end_session",
     "advance_refresh",
@@ -229,16 +226,4 @@ async def test_one_of_three_processes_wins_each(store, store_url, store_clock, s
             sample.event(),
         )
         await store.add_key(sample.key(f"k{number}", algorithm=str(number)), unless_state=None, audit=sample.event())
-    command = [sys.executable, str(RIVAL), store_url, act, str(count)]
-    rivals = [
-        subprocess.Popen([*command, str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for seed in range(3)
-    ]
-    for rival in rivals:
-        assert rival.stdout.readline() == "ready\n"
-    for rival in rivals:
-        rival.stdin.write("go\n")
-        rival.stdin.flush()
-    answers = await asyncio.gather(*(asyncio.to_thread(rival.communicate) for rival in rivals))
-    won: Counter[int] = Counter(number for answer, _ in answers for number in json.loads(answer))
-    assert won == Counter(dict.fromkeys(range(count), 1))
+    assert await won_by_processes(store_url, act, count) == Counter(dict.fromkeys(range(count), 1))
