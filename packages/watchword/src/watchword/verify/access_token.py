@@ -5,7 +5,7 @@ Makes no decision; only ``check`` should make one of these, for to hold one mean
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -31,6 +31,8 @@ class Ancestor(msgspec.Struct, frozen=True, gc=False, eq=True):
     tenant: str | None
     kid: str | None
     rev: int | None
+    made_of: ClassVar[tuple[Ancestor, ...]] = ()
+    """Those stand in the token's own list."""
 
 
 class AccessToken(msgspec.Struct, frozen=True, gc=False, eq=True):

@@ -238,25 +238,40 @@ class RevocationView:
 
         Does not look at the age of the view.
         """
-        if self.tenant is not None and token.tenant != self.tenant:
+        axis = self._killer(token.jti, token.sid, token.kid, token.sub, token.client_id, token.tenant, token.rev)
+        if axis is None:
+            for one in getattr(token, "made_of", ()):  # which a URL has not
+                axis = self._killer(one.jti, one.sid, one.kid, one.sub, one.client_id, one.tenant, one.rev)
+                if axis is not None:
+                    return axis
+        return axis
+
+    def _killer(
+        self,
+        jti: str | None,
+        sid: str | None,
+        kid: str | None,
+        sub: str | None,
+        client_id: str | None,
+        tenant: str | None,
+        rev: int | None,
+    ) -> Axis | None:
+        if self.tenant is not None and tenant != self.tenant:
             return "tenant"  # nobody would tell if it were revoked
-        if token.jti in self._tokens:
+        if jti in self._tokens:
             return "token"
-        if token.sid in self._sessions:
+        if sid in self._sessions:
             return "session"
-        if token.kid in self._keys:
+        if kid in self._keys:
             return "key"
-        if (cut := self._accounts.get(token.sub)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
+        if (cut := self._accounts.get(sub)) is not None and _reaches(cut, sid, rev):  # type: ignore[arg-type]
             return "account"
-        if self._clients and (cut := self._clients.get(token.client_id)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
+        if self._clients and (cut := self._clients.get(client_id)) is not None and _reaches(cut, sid, rev):  # type: ignore[arg-type]
             return "client"
-        if self._tenants and (cut := self._tenants.get(token.tenant)) is not None and _reaches(cut, token):  # type: ignore[arg-type]
+        if self._tenants and (cut := self._tenants.get(tenant)) is not None and _reaches(cut, sid, rev):  # type: ignore[arg-type]
             return "tenant"
-        if self._everything and (cut := self._everything.get("")) is not None and _reaches(cut, token):
+        if self._everything and (cut := self._everything.get("")) is not None and _reaches(cut, sid, rev):
             return "everything"
-        for ancestor in getattr(token, "made_of", ()):  # which a URL has not
-            if (axis := self.kills(ancestor)) is not None:
-                return axis
         return None
 
     def kills_family(self, family: str) -> bool:
@@ -273,10 +288,10 @@ def _enter(up_to: dict[str, _UpTo], entry: CutOff) -> bool:
     return new != old
 
 
-def _reaches(cut: _UpTo, token: Revocable) -> bool:
+def _reaches(cut: _UpTo, sid: str | None, rev: int | None) -> bool:
     # A token that does not say when it was issued is older than any cut-off.
-    rev = -1 if token.rev is None else token.rev
-    return rev < cut.position and not (cut.spares is not None and token.sid == cut.spares and rev >= cut.floor)
+    rev = -1 if rev is None else rev
+    return rev < cut.position and not (cut.spares is not None and sid == cut.spares and rev >= cut.floor)
 
 
 def merge(one: _UpTo, other: _UpTo) -> _UpTo:
