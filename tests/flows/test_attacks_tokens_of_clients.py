@@ -322,6 +322,7 @@ async def test_a_disabled_client_is_nobody_and_what_it_had_is_dead(oauth):
 @pytest.mark.rfc("7662 §2.3/2")
 @pytest.mark.rfc("7662 §4/4")
 @pytest.mark.rfc("9701 §5/5")
+@pytest.mark.rfc("9701 §5/6")
 async def test_attack_introspection_by_strangers_learns_nothing(oauth):
     app = await oauth.client()
     stranger = await oauth.machine("stranger")
@@ -331,8 +332,10 @@ async def test_attack_introspection_by_strangers_learns_nothing(oauth):
     for token in (body["access_token"], body["refresh_token"], body["id_token"], "x", "wo_" + "x" * 43, "a.b.c"):
         for caller in (stranger, elsewhere):
             assert await oauth.introspected(caller, token) == {"active": False}
-        refused(await oauth.post("/introspect", public, token=token), "invalid_client", 401)
-        assert (await oauth.http.post("/introspect", data={"token": token})).status_code == 401
+        refused(await oauth.post("/introspect", public, token=token), "unauthorized_client")
+        refused(await oauth.http.post("/introspect", data={"token": token}), "unauthorized_client")
+        wrong = {"token": token, "client_id": "stranger", "client_secret": "guessed"}
+        refused(await oauth.http.post("/introspect", data=wrong), "invalid_client", 401)
     keeper = await oauth.machine("keeper", settings=ClientSettings(may_introspect=True))
     robot = await oauth.machine("robot")
     for_api = (await oauth.token(robot, "client_credentials", resource=API)).json()["access_token"]

@@ -68,6 +68,8 @@ def error_of(person: Person) -> str:
     return person.told["error"]
 
 
+@pytest.mark.rfc("9396 §9")
+@pytest.mark.rfc("9396 §9.2/1")
 @pytest.mark.rfc("9396 §7")
 @pytest.mark.rfc("9396 §9.1")
 async def test_a_person_allows_a_payment_and_the_token_says_which(oauth, ada, app):
@@ -86,7 +88,8 @@ async def test_a_person_allows_a_payment_and_the_token_says_which(oauth, ada, ap
     assert seen["authorization_details"] == [PAYMENT]
 
 
-@pytest.mark.rfc("9396 §9.2")
+@pytest.mark.rfc("9396 §9.1")
+@pytest.mark.rfc("9396 §9.2/2")
 async def test_a_resource_learns_only_of_what_concerns_it(oauth, ada, app):
     other = {"type": "files", "locations": [API]}
     answer = (await exchange(oauth, app, await allows(ada, **having(PAYMENT, other)))).json()
@@ -185,6 +188,8 @@ MORE = {
 }
 
 
+@pytest.mark.rfc("9396 §6")
+@pytest.mark.rfc("9396 §8")
 @pytest.mark.parametrize("wanted", MORE.values(), ids=MORE)
 async def test_escalation_at_exchange_and_refresh_is_refused_and_costs_nothing(oauth, ada, app, wanted):
     code, text = await allows(ada, **having(PAYMENT)), json.dumps([wanted])
@@ -230,7 +235,13 @@ BAD = {
 }
 
 
-@pytest.mark.rfc("9396 §5")
+@pytest.mark.rfc("9396 §2/1")
+@pytest.mark.rfc("9396 §5/1")
+@pytest.mark.rfc("9396 §5/2")
+@pytest.mark.rfc("9396 §5/3")
+@pytest.mark.rfc("9396 §5/4")
+@pytest.mark.rfc("9396 §5/5")
+@pytest.mark.rfc("9396 §8")
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 async def test_what_is_malformed_unknown_or_too_much_is_refused_everywhere(oauth, ada, app, text):
     await ada.goes_to("/authorize", **asking(authorization_details=text))
@@ -239,12 +250,39 @@ async def test_what_is_malformed_unknown_or_too_much_is_refused_everywhere(oauth
     refused(await oauth.token(robot, "client_credentials", authorization_details=text), "invalid_authorization_details")
 
 
+@pytest.mark.rfc("9396 §2/2")
+@pytest.mark.rfc("9396 §12/1")
+async def test_types_and_values_are_compared_as_they_are(oauth, ada, app):
+    for other in ("Payment", "payment ", "paymen\u0074\u200b", "p\u0430yment", "PAYMENT", "pay\u00adment"):
+        await ada.goes_to("/authorize", **having(PAYMENT | {"type": other}))
+        assert error_of(ada) == "invalid_authorization_details", other
+    await ada.goes_to("/authorize", **having(PAYMENT | {"actions": ["Initiate"]}))
+    assert error_of(ada) == "invalid_authorization_details"
+    composed, apart = {"type": "files", "n": "\u00e9"}, {"type": "files", "n": "e\u0301"}
+    await allows(ada, **having(composed))
+    await ada.goes_to("/authorize", **having(apart))
+    assert ada.sees("allow", "deny"), "two spellings of one letter are two values"
+
+
+@pytest.mark.rfc("9396 §3.1/1")
+@pytest.mark.rfc("9396 §3.1/2")
+async def test_scopes_and_details_are_shown_on_one_page_and_granted_together(oauth, ada, app):
+    await ada.goes_to("/authorize", **having(PAYMENT, FILES, scope="openid email"))
+    await ada.logs_in()
+    for words in ("email", "Pay a bill", "Merchant A", "Use your files"):
+        assert words in ada.page.said.lower() or words in ada.page.said
+    await ada.press("allow")
+    answer = (await exchange(oauth, app, ada.told["code"])).json()
+    assert set(answer["scope"].split()) == {"openid", "email"}
+    assert answer["authorization_details"] == [PAYMENT, FILES]
+
+
 async def test_a_parameter_that_comes_twice_is_refused(oauth, ada, app):
     await ada.goes_to("/authorize", **asking(authorization_details=[json.dumps([FILES]), json.dumps([PAYMENT])]))
     assert ada.answer.status_code == 400
 
 
-@pytest.mark.rfc("9396 §10")
+@pytest.mark.rfc("9396 §10/2")
 async def test_a_client_gets_only_the_types_that_it_registered(oauth, ada):
     await oauth.client("modest", authorization_details_types=["files"])
     await oauth.client("silent")
@@ -254,6 +292,7 @@ async def test_a_client_gets_only_the_types_that_it_registered(oauth, ada):
     assert error_of(ada) == "invalid_authorization_details"
 
 
+@pytest.mark.rfc("9396 §12/2")
 async def test_markup_and_tricks_of_direction_are_shown_as_text(oauth, ada, app):
     evil = {"type": "files", "<b>x</b>": "<script>alert(1)</script>", "n": {"k": "\u202egnp.exe\u200b"}}
     await ada.goes_to("/authorize", **having(evil))
@@ -267,6 +306,7 @@ async def test_markup_and_tricks_of_direction_are_shown_as_text(oauth, ada, app)
     assert ada.sees("allow")
 
 
+@pytest.mark.rfc("9396 §6")
 async def test_a_client_gets_for_itself_only_what_needs_no_person(oauth):
     robot = await oauth.machine(authorization_details_types=ALL)
     report = {"type": "report", "locations": [API], "n": 1}
@@ -318,7 +358,7 @@ async def test_details_are_not_exchanged(oauth):
     refused(asked, "invalid_authorization_details")
 
 
-@pytest.mark.rfc("9396 §10")
+@pytest.mark.rfc("9396 §10/1")
 async def test_discovery_lists_the_types(oauth):
     members = (await oauth.http.get(f"{ISSUER}/.well-known/oauth-authorization-server")).json()
     assert members["authorization_details_types_supported"] == ALL

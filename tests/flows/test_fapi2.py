@@ -273,6 +273,13 @@ async def test_a_signed_request_that_names_itself_is_pushed_once_and_an_encrypte
 # Message Signing §5.4: signed answers (JARM)
 
 
+@pytest.mark.rfc("openid-jarm §2.1/1")
+@pytest.mark.rfc("openid-jarm §2.1/2")
+@pytest.mark.rfc("openid-jarm §2.2")
+@pytest.mark.rfc("openid-jarm §2.3")
+@pytest.mark.rfc("openid-jarm §2.3.1")
+@pytest.mark.rfc("openid-jarm §2.3.2")
+@pytest.mark.rfc("openid-jarm §2.3.4")
 @pytest.mark.parametrize("mode", ["jwt", "query.jwt", "fragment.jwt"])
 async def test_ms_5_4_the_answer_comes_signed_for_the_client_alone(oauth, ada, mode):
     bank = await oauth.client("bank", key=KEY, settings=FAPI2, authorization_signed_response_alg="ES256")
@@ -286,6 +293,8 @@ async def test_ms_5_4_the_answer_comes_signed_for_the_client_alone(oauth, ada, m
     assert (await oauth.exchange(bank, claims["code"], headers=Prover(oauth.server.clock).headers())).status_code == 200
 
 
+@pytest.mark.rfc("openid-jarm §2.1/3")
+@pytest.mark.rfc("openid-jarm §2.3.3")
 async def test_ms_5_4_refusals_and_form_posts_are_signed_too(oauth, ada):
     bank = await oauth.client("bank", key=KEY, settings=FAPI2, authorization_signed_response_alg="ES256")
     told = await signs_in(oauth, ada, bank, response_mode="jwt", prompt="none")
@@ -324,6 +333,7 @@ async def test_ms_5_5_introspection_is_signed_for_who_asks(oauth, ada, bank, pro
     assert header["typ"] == "token-introspection+jwt"
 
 
+@pytest.mark.rfc("openid-jarm §4")
 async def test_discovery_lists_what_the_profile_needs(oauth):
     listed = (await oauth.http.get("/.well-known/openid-configuration")).json()
     assert set(listed["response_modes_supported"]) >= {"jwt", "query.jwt", "fragment.jwt", "form_post.jwt"}

@@ -67,6 +67,13 @@ async def exchange(oauth, client, token, **more):
     return await oauth.token(client, EXCHANGE, **{name: value for name, value in given.items() if value is not None})
 
 
+@pytest.mark.rfc("id-jag §3.1/1")
+@pytest.mark.rfc("id-jag §3.1/2")
+@pytest.mark.rfc("id-jag §3.1/3")
+@pytest.mark.rfc("id-jag §4.3/1")
+@pytest.mark.rfc("id-jag §4.3/2")
+@pytest.mark.rfc("id-jag §4.3.3/6")
+@pytest.mark.rfc("id-jag §4.3.4/1")
 async def test_an_id_token_gives_an_assertion_for_the_server_that_is_named(oauth, wiki, ada, tokens):
     answer = await exchange(oauth, wiki, tokens["id_token"], scope="chat.read", resource=API)
     assert answer.status_code == 200, answer.text
@@ -92,6 +99,8 @@ async def test_an_id_token_gives_an_assertion_for_the_server_that_is_named(oauth
     }
 
 
+@pytest.mark.rfc("id-jag §4.3.3/6")
+@pytest.mark.rfc("id-jag §4.3.4/2")
 async def test_without_a_wish_the_client_gets_all_its_scopes_there_and_names_no_resource(oauth, wiki, tokens):
     claims = said((await exchange(oauth, wiki, tokens["id_token"])).json()["access_token"])
     assert claims["scope"] == "chat.read chat.history"
@@ -109,6 +118,8 @@ async def test_each_assertion_is_another_and_stands_in_the_audit_log(oauth, wiki
     assert {(one.account_id, one.client_id, one.detail["audience"]) for one in lines} == {(ada, "wiki", CHAT)}
 
 
+@pytest.mark.rfc("id-jag §4.3.3/5")
+@pytest.mark.rfc("id-jag §4.3.3/6")
 async def test_authorization_details_of_the_types_allowed_are_passed_on(oauth, wiki, tokens):
     details = [{"type": "channel", "actions": ["read"], "identifier": "general"}]
     answer = await exchange(oauth, wiki, tokens["id_token"], authorization_details=json.dumps(details))
@@ -139,6 +150,7 @@ async def test_a_refresh_token_of_the_client_gives_an_assertion_too_and_stays_as
     assert again.status_code == 200, again.text
 
 
+@pytest.mark.rfc("id-jag §4.3.3/3")
 async def test_attack_a_refresh_token_of_another_client_or_of_no_sign_on_or_of_an_ended_session(oauth, wiki, ada):
     other = await oauth.client("other", grant_types=GRANTS)
     theirs = (await oauth.tokens(other, ada))["refresh_token"]
@@ -156,12 +168,14 @@ async def ended(oauth, tokens):
     assert await oauth.store.end_session(sid, account_id=None, reason="test", audit=audit)
 
 
+@pytest.mark.rfc("id-jag §4.3.3/2")
 async def test_attack_another_clients_id_token(oauth, wiki, ada):
     other = await oauth.client("other", grant_types=GRANTS)
     theirs = (await oauth.tokens(other, ada))["id_token"]
     refused(await exchange(oauth, wiki, theirs), "invalid_request")
 
 
+@pytest.mark.rfc("id-jag §4.3.3/1")
 async def test_attack_an_expired_id_token(oauth, wiki, tokens):
     oauth.server.clock.advance(605)
     assert (await exchange(oauth, wiki, tokens["id_token"])).status_code == 200
@@ -213,6 +227,7 @@ async def test_attack_a_client_that_no_audience_names(oauth, ada):
     refused(await exchange(oauth, stranger, tokens["id_token"]), "invalid_target")
 
 
+@pytest.mark.rfc("id-jag §4.3.3/4")
 async def test_attack_scope_and_resource_beyond_the_policy(oauth, wiki, tokens):
     for scope in ("chat.write", "chat.read chat.write", "openid", "CHAT.READ"):
         refused(await exchange(oauth, wiki, tokens["id_token"], scope=scope), "invalid_scope")
@@ -236,6 +251,7 @@ async def test_attack_another_token_for_an_id_token(oauth, wiki, tokens):
         refused(await exchange(oauth, wiki, token), "invalid_request")
 
 
+@pytest.mark.rfc("id-jag §4.3.3/1")
 async def test_attack_algorithm_confusion_and_forgery(oauth, wiki, tokens):
     header, payload, signature = tokens["id_token"].split(".")
     kid = json.loads(base64url.decode(header))["kid"]

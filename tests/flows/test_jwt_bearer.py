@@ -82,6 +82,7 @@ async def present(oauth, client, text, **more):
     return await oauth.token(client, GRANT, assertion=text, **more)
 
 
+@pytest.mark.rfc("id-jag §4.4.1/5")
 async def test_an_id_jag_gives_a_token_of_the_account_that_it_is_linked_to(oauth, agent):
     given = await present(oauth, agent, assertion(oauth))
     assert given.status_code == 200, given.text
@@ -111,6 +112,8 @@ async def test_what_is_asked_for_narrows_the_assertion(oauth, agent):
     assert (token["aud"], token["scope"]) == (OTHER, "read")
 
 
+@pytest.mark.rfc("7521 §4.1")
+@pytest.mark.rfc("id-jag §4.4.1/4")
 async def test_attack_scope_escalation_nothing_beyond_the_assertion(oauth, agent):
     refused(await present(oauth, agent, assertion(oauth, scope="read"), scope="read write"), "invalid_scope")
     refused(await present(oauth, agent, assertion(oauth, scope=None), scope="read"), "invalid_scope")
@@ -130,6 +133,8 @@ async def test_attack_scope_escalation_nothing_beyond_the_assertion(oauth, agent
 CHANNEL, PAYMENT = {"type": "channel", "actions": ["read", "write"]}, {"type": "payment", "amount": 1}
 
 
+@pytest.mark.rfc("id-jag §4.4.1/4")
+@pytest.mark.rfc("id-jag §4.4.1/5")
 async def test_authorization_details_of_an_id_jag_are_granted_as_far_as_the_client_may_have_them(oauth):
     agent = await registered(oauth, authorization_details_types=["channel"])
     allowed = [CHANNEL, PAYMENT, {"type": "unknown"}]
@@ -202,6 +207,12 @@ async def test_attack_an_id_jag_bound_in_a_way_that_is_not_known_here(oauth, age
     refused(await present(oauth, agent, assertion(oauth, cnf=cnf), headers=headers), "invalid_grant")
 
 
+@pytest.mark.rfc("7521 §4.1.1")
+@pytest.mark.rfc("7521 §5.1")
+@pytest.mark.rfc("7521 §5.2/5")
+@pytest.mark.rfc("7523 §3/1")
+@pytest.mark.rfc("7523 §3.1/2")
+@pytest.mark.rfc("id-jag §4.1")
 async def test_attack_a_strangers_issuer_is_not_believed(oauth, agent):
     stranger = Key.generate("ES256", kid="of-the-idp")
     refused(await present(oauth, agent, assertion(oauth, key=stranger)), "invalid_grant")
@@ -210,6 +221,11 @@ async def test_attack_a_strangers_issuer_is_not_believed(oauth, agent):
     refused(await present(oauth, agent, assertion(oauth, PLAIN, key=KEYS[IDP])), "invalid_grant")
 
 
+@pytest.mark.rfc("7521 §5.2/5")
+@pytest.mark.rfc("7523 §2.1")
+@pytest.mark.rfc("7523 §3/6")
+@pytest.mark.rfc("7523 §3/7")
+@pytest.mark.rfc("7523 §3.1/2")
 async def test_attack_algorithm_confusion(oauth, agent):
     good = assertion(oauth)
     _, payload, signature = good.split(".")
@@ -228,11 +244,15 @@ async def test_attack_algorithm_confusion(oauth, agent):
     assert (await present(oauth, agent, good)).status_code == 200
 
 
+@pytest.mark.rfc("id-jag §4.4.1/2")
 @pytest.mark.parametrize("aud", [IDP, "agent", API, f"{ISSUER}/", f"{ISSUER}/token", [ISSUER, IDP], None])
 async def test_attack_audience_confusion_of_an_id_jag(oauth, agent, aud):
     refused(await present(oauth, agent, assertion(oauth, aud=aud)), "invalid_grant")
 
 
+@pytest.mark.rfc("7521 §5.2/3")
+@pytest.mark.rfc("7523 §3/3")
+@pytest.mark.rfc("7523 §3.1/2")
 async def test_attack_audience_confusion_of_a_plain_assertion(oauth, agent):
     for aud in ("agent", f"{ISSUER}/userinfo", [ISSUER, "agent"]):
         refused(await present(oauth, agent, assertion(oauth, PLAIN, aud=aud)), "invalid_grant")
@@ -248,6 +268,7 @@ async def test_attack_replay_one_assertion_serves_once_whoever_races(oauth, agen
     assert len(await oauth.store.list_sessions(ADA)) == 1
 
 
+@pytest.mark.rfc("id-jag §4.4.1/1")
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt", "logout+jwt", "dpop+jwt", "oauth-id-jag"])
 async def test_attack_type_confusion_an_id_jag_is_one_by_its_type(oauth, agent, typ):
     refused(await present(oauth, agent, assertion(oauth, typ=typ)), "invalid_grant")
@@ -265,6 +286,7 @@ async def test_attack_tokens_of_this_server_are_no_assertions(oauth, agent):
         refused(await present(oauth, agent, tokens[name]), "invalid_grant")
 
 
+@pytest.mark.rfc("id-jag §4.4.1/3")
 async def test_attack_client_impersonation_an_id_jag_made_for_another_client(oauth, agent):
     other = await registered(oauth, "other")
     refused(await present(oauth, other, assertion(oauth)), "invalid_grant")
@@ -273,11 +295,19 @@ async def test_attack_client_impersonation_an_id_jag_made_for_another_client(oau
     refused(await present(oauth, agent, assertion(oauth, client_id=None)), "invalid_grant")
 
 
+@pytest.mark.rfc("7521 §5.2/2")
+@pytest.mark.rfc("7523 §3/2")
+@pytest.mark.rfc("id-jag §4.1")
 @pytest.mark.parametrize("sub", [ADA, "U2", "ada", "u1", "ada@example.test", "", None, 7])
 async def test_attack_a_subject_that_the_issuer_may_not_speak_of(oauth, agent, sub):
     refused(await present(oauth, agent, assertion(oauth, sub=sub)), "invalid_grant")
 
 
+@pytest.mark.rfc("7521 §4.1.1")
+@pytest.mark.rfc("7521 §5.2/4")
+@pytest.mark.rfc("7523 §3/4")
+@pytest.mark.rfc("7523 §3/5")
+@pytest.mark.rfc("7523 §3.1/2")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -372,9 +402,11 @@ async def test_without_trusted_issuers_the_grant_does_not_exist(server):
         refused(await present(oauth, await oauth.machine(), "x.y.z"), "unsupported_grant_type")
 
 
+@pytest.mark.rfc("id-jag §7")
 async def test_with_them_discovery_lists_it(oauth):
     metadata = (await oauth.http.get("/.well-known/oauth-authorization-server")).json()
     assert GRANT in metadata["grant_types_supported"]
+    assert metadata["authorization_grant_profiles_supported"] == ["urn:ietf:params:oauth:grant-profile:id-jag"]
 
 
 async def test_what_this_server_signed_itself_is_not_taken_back(open_server):

@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from oauth_story import ORIGIN, said
+from oauth_story import CALLBACK, ORIGIN, said
 from page_story import CROSS_SITE, SAME_SITE, Person
 from story import ISSUER, SAFARI, bearer
 
@@ -180,12 +180,21 @@ async def test_a_logout_may_be_posted_and_is_sent_round_by_get(oauth, ada):
     assert (await oauth.http.post("/logout?x=1", data={})).status_code == 400
 
 
+@pytest.mark.rfc("openid-frontchannel-logout §2/3")
+@pytest.mark.rfc("openid-frontchannel-logout §2/4")
+@pytest.mark.rfc("openid-frontchannel-logout §3/1")
+@pytest.mark.rfc("openid-frontchannel-logout §3/2")
 @pytest.mark.rfc("openid-rp-logout §2.1")
 async def test_front_channel_clients_are_told_in_frames_and_nobody_else_may_be_framed(oauth, ada):
     tokens = await signed_in(oauth, ada)
-    uri = "https://other.example.test/out?tenant=1"
+    uri, back = "https://other.example.test/out?tenant=1", "https://other.example.test/callback"
     others = await signed_in(
-        oauth, ada, "other", frontchannel_logout_uri=uri, frontchannel_logout_session_required=True
+        oauth,
+        ada,
+        "other",
+        redirect_uris=[CALLBACK, back],
+        frontchannel_logout_uri=uri,
+        frontchannel_logout_session_required=True,
     )
     sid = said(others["id_token"])["sid"]
     await ada.goes_to("/logout", id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE)

@@ -108,6 +108,7 @@ async def test_strict_form(oauth, place):
     assert refused == applies(Check.STRICT_FORM, place)
 
 
+@pytest.mark.rfc("7523 §3.1/1")
 @pytest.mark.rfc("6749 §3.2.1")
 @pytest.mark.rfc("6749 §4.1.3/1")
 @pytest.mark.rfc("6749 §6/1")

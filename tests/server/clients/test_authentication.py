@@ -68,7 +68,6 @@ async def test_only_the_registered_method_is_good(world, registered, presented):
     "presented",
     [
         {"authorization": basic("app", SECRET), "client_secret": SECRET},
-        {"client_id": "app", "client_secret": SECRET, "assertion": "a.b.c", "assertion_type": "x"},
         {"authorization": basic("app", SECRET), "client_id": "other"},
         {"client_id": "app", "assertion_type": "x"},
     ],
@@ -76,6 +75,17 @@ async def test_only_the_registered_method_is_good(world, registered, presented):
 async def test_two_methods_in_one_request_are_refused(world, presented):
     world.client("app", "client_secret_basic")
     assert (await refused(world, **presented)).code == "invalid_request"
+
+
+@pytest.mark.rfc("6749 §2.3/1")
+@pytest.mark.rfc("7521 §4.2.1/2")
+@pytest.mark.parametrize(
+    "other", [{"client_id": "app", "client_secret": SECRET}, {"authorization": basic("app", SECRET)}]
+)
+async def test_an_assertion_beside_another_method_is_invalid_client(world, other):
+    world.client("app", "client_secret_basic")
+    both = {"assertion": "a.b.c", "assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
+    assert (await refused(world, **both, **other)).code == "invalid_client"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +130,11 @@ async def test_a_signed_assertion_authenticates_whoever_registered_its_key(world
     assert found.binding == "client:app"
 
 
+@pytest.mark.rfc("7521 §4.2.1/1")
+@pytest.mark.rfc("7521 §5.1")
+@pytest.mark.rfc("7521 §5.2/2")
+@pytest.mark.rfc("7521 §5.2/3")
+@pytest.mark.rfc("7521 §5.2/4")
 @pytest.mark.rfc("7523 §3.2")
 @pytest.mark.rfc("7523 §3/2")
 @pytest.mark.rfc("7523 §3/3")
@@ -160,6 +175,9 @@ async def test_attack_assertion_replay_is_refused_also_for_another_endpoint(worl
     await world.authenticate(**world.assertion("app", jti="twice"))
 
 
+@pytest.mark.rfc("7521 §4.2")
+@pytest.mark.rfc("7521 §5.2/1")
+@pytest.mark.rfc("7521 §5.2/5")
 @pytest.mark.rfc("7523 §2.2")
 @pytest.mark.rfc("7523 §3/6")
 async def test_attack_client_impersonation_by_anothers_key_is_refused(world):

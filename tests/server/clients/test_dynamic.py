@@ -135,6 +135,12 @@ async def test_an_open_server_registers_a_stranger_and_tells_it_its_secret_once(
     assert made.registration_token not in repr(made)
 
 
+async def test_an_app_that_registers_itself_gets_a_secret_of_its_own(setting: Setting) -> None:
+    made = await setting.register(application_type="native")
+    assert made.secret is not None
+    assert made.client.metadata.is_confidential
+
+
 async def test_a_public_client_gets_no_secret(setting: Setting) -> None:
     made = await setting.register(token_endpoint_auth_method="none", application_type="native")
     assert made.secret is None

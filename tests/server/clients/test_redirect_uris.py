@@ -1,6 +1,7 @@
 """Redirect URIs: what may be registered, and that requests are compared character by character."""
 
 import pytest
+from watchword_server.clients.metadata import ClientMetadata
 from watchword_server.clients.redirect_uris import redirect_uri_allowed, redirect_uri_fault
 
 REGISTERED = ("https://app.example.test/callback", "https://app.example.test/callback?tenant=1")
@@ -13,7 +14,7 @@ REGISTERED = ("https://app.example.test/callback", "https://app.example.test/cal
         ("https://app.example.test/callback", "web"),
         ("https://app.example.test", "web"),
         ("https://app.example.test:8443/cb?x=1", "web"),
-        ("http://localhost:3000/cb", "web"),
+        ("http://localhost:3000/cb", "native"),
         ("http://127.0.0.1/cb", "native"),
         ("http://[::1]:8080/cb", "native"),
         ("com.example.app:/callback", "native"),
@@ -44,6 +45,18 @@ def test_what_may_be_registered(uri, kind):
 )  # fmt: skip
 def test_attack_redirect_uri_tricks_are_not_registered_by_web_clients(uri):
     assert redirect_uri_fault(uri, "web") is not None
+
+
+@pytest.mark.rfc("9700 §2.6/3")
+@pytest.mark.parametrize("uri", ["http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:8080/cb"])
+def test_http_is_for_native_clients_and_who_says_nothing_is_one_by_being_answered_on_the_device(uri):
+    site = "https://app.example.test/cb"
+    assert redirect_uri_fault(uri, "web") is not None
+    assert redirect_uri_fault(uri, "native") is None
+    assert ClientMetadata(redirect_uris=(uri,)).kind == "native"
+    assert ClientMetadata(redirect_uris=(site,), post_logout_redirect_uris=(uri,)).kind == "native"
+    assert ClientMetadata(redirect_uris=(uri,), application_type="web").kind == "web"
+    assert ClientMetadata(redirect_uris=(site, "com.example.app:/cb")).kind == "web"
 
 
 @pytest.mark.rfc("8252 §8.4/2")

@@ -7,7 +7,7 @@ from watchword.jose.jwk import Key
 from watchword.oauth.errors import OAuthError
 from watchword_server.clients.configuration import ClientRefused, configured_clients
 from watchword_server.clients.metadata import ClientSettings
-from watchword_server.clients.registration import RegistrationRules, judge, read_metadata
+from watchword_server.clients.registration import RegistrationRules, judge, judge_shared_secret, read_metadata
 
 RULES = RegistrationRules(
     grant_types=("authorization_code", "refresh_token", "client_credentials"),
@@ -22,6 +22,19 @@ def accepted(settings=None, **members):
     metadata = read_metadata({"redirect_uris": [URI]} | members)
     judge(metadata, RULES, settings)
     return metadata
+
+
+@pytest.mark.rfc("8252 §8.5")
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "client_secret_jwt"])
+def test_a_secret_that_comes_with_an_app_to_many_people_is_none(method):
+    app = {"client_id": "app", "redirect_uris": ["com.example.app:/cb"], "application_type": "native"}
+    secret = {"client_secret": "a secret of forty characters, and no more"}
+    with pytest.raises(ClientRefused, match="keeps no secret"):
+        configured_clients([app | secret | {"token_endpoint_auth_method": method}], RULES, lambda _name, _raw: b"")
+    with pytest.raises(OAuthError, match="keeps no secret"):
+        judge_shared_secret(accepted(application_type="native", token_endpoint_auth_method=method))
+    judge_shared_secret(accepted(application_type="native", token_endpoint_auth_method="none"))
+    judge_shared_secret(accepted(token_endpoint_auth_method=method))
 
 
 def test_the_least_that_a_client_says_is_enough():
@@ -64,7 +77,27 @@ def test_what_a_client_may_not_say_of_itself(members, code):
     assert caught.value.code == code
 
 
+@pytest.mark.rfc("openid-frontchannel-logout §2/2")
+def test_what_is_framed_at_logout_is_of_the_site_that_people_come_back_to():
+    mixed = [URI, "https://other.example.test:8443/cb", "com.example.app:/cb"]
+    for good in (
+        "https://app.example.test/out?x=1",
+        "https://app.example.test:443/out",
+        "https://other.example.test:8443/",
+    ):
+        accepted(redirect_uris=mixed, application_type="native", frontchannel_logout_uri=good)
+    for bad in (
+        "http://app.example.test/out",
+        "https://evil.example.test/",
+        "https://app.example.test:8443/",
+        "https://app.example.test.evil/",
+    ):
+        with pytest.raises(OAuthError, match="frontchannel_logout_uri"):
+            accepted(redirect_uris=mixed, application_type="native", frontchannel_logout_uri=bad)
+
+
 @pytest.mark.rfc("openid-backchannel-logout §2.2/1")
+@pytest.mark.rfc("openid-frontchannel-logout §2/1")
 @pytest.mark.parametrize("name", ["backchannel_logout_uri", "frontchannel_logout_uri"])
 @pytest.mark.parametrize(
     "uri", ["https://app.example.test/out#x", "/out", "//app.example.test/out", "javascript:x", ""]

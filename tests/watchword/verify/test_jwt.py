@@ -53,6 +53,7 @@ def test_a_good_assertion_gives_its_claims():
     assert check(sign(typ="application/JWT")).claims["sub"] == "c1"
 
 
+@pytest.mark.rfc("7521 §5.2/1")
 @pytest.mark.rfc("7523 §3/1")
 @pytest.mark.parametrize(
     ("claims", "why"),

@@ -177,7 +177,7 @@ def test_a_native_app_may_listen_on_any_loopback_port_and_nothing_else_may_diffe
         "https://127.0.0.1:51004/cb",
     ):
         assert "redirect_uri" in refusal(destination, sent(redirect_uri=uri), native).description
-    web = make_client(redirect_uris=("http://127.0.0.1/cb",))
+    web = make_client(redirect_uris=("http://127.0.0.1/cb",), application_type="web")
     assert refusal(destination, sent(redirect_uri="http://127.0.0.1:51004/cb"), web)
 
 

@@ -17,7 +17,7 @@ from watchword.oauth.names import ClientAuthentication, ErrorCode
 from watchword_server import entropy
 from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED, ClientSource, client_of, document_of
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
-from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge
+from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge, judge_shared_secret
 from watchword_server.clients.sector import check_sector
 from watchword_server.store.authorization_port import Clients
 from watchword_server.store.authorization_records import ClientOrigin, NewClient, StoredClient
@@ -91,6 +91,7 @@ class ClientAdministration:
         own = settings or ClientSettings()
         judge(metadata, self._rules, own)
         if registered_by != "dynamic":
+            judge_shared_secret(metadata)
             await self._check_sector(metadata)
         name = client_id or entropy.identifier()
         if len(name) > MAX_CLIENT_ID or not name.isascii() or not name.isprintable() or " " in name or name in RESERVED:
@@ -132,6 +133,8 @@ class ClientAdministration:
         row = await self._store.client(client_id)
         if row is None:
             return None
+        if row.origin != "dynamic":
+            judge_shared_secret(metadata)
         secret = None
         digests, sealed = row.secret_digests, row.sealed_secret
         method = metadata.token_endpoint_auth_method

@@ -67,6 +67,11 @@ class PresentedCredentials(Record, frozen=True):
             certificate,
         )
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing is presented by which a client could be authenticated."""
+        return not (self.authorization or self.client_secret or self.assertion or self.certificate)
+
     def __repr__(self) -> str:
         """Without credentials."""
         return f"PresentedCredentials(client_id={self.client_id!r})"
@@ -260,6 +265,9 @@ _PLAIN_METHODS: Final = (
 def _only(presented: PresentedCredentials, *, assertion: bool = False) -> None:
     """RFC 6749 §2.3: the client MUST NOT use more than one authentication method in each request."""
     given = [presented.client_secret is not None, presented.authorization is not None, presented.assertion is not None]
+    if sum(given) > 1 and presented.assertion is not None:
+        # RFC 7521 §4.2.1: with more than one mechanism beside an assertion the error MUST be invalid_client.
+        _refuse("an assertion, and another method")
     if sum(given) > 1 or (assertion and presented.assertion is None):
         raise OAuthError(ErrorCode.INVALID_REQUEST, "one method of client authentication, whole, in each request")
 

@@ -69,10 +69,13 @@ class ClientRequests:
 
     async def authenticate(self, request: Request, form: ClientForm) -> AuthenticatedClient:
         """Its client. Raises OAuthError as ``ClientAuthenticator.authenticate``."""
+        return await self._authenticator.authenticate(self.presented(request, form))
+
+    def presented(self, request: Request, form: ClientForm) -> PresentedCredentials:
+        """What the request says of its client. Raises OAuthError ``invalid_request``."""
         authorization = header_values(request, b"authorization")
         if len(authorization) > 1:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "more than one Authorization header")
-        presented = PresentedCredentials.of(
+        return PresentedCredentials.of(
             authorization[0] if authorization else None, form.values, self._certificate(request)
         )
-        return await self._authenticator.authenticate(presented)

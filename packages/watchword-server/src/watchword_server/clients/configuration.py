@@ -16,7 +16,13 @@ from watchword.oauth.names import ClientAuthentication
 
 from watchword_server.clients.directory import MAX_CLIENT_ID, RESERVED
 from watchword_server.clients.metadata import Client, ClientMetadata, ClientSettings
-from watchword_server.clients.registration import SECRET_METHODS, RegistrationRules, judge, read_metadata
+from watchword_server.clients.registration import (
+    SECRET_METHODS,
+    RegistrationRules,
+    judge,
+    judge_shared_secret,
+    read_metadata,
+)
 
 LEAST_SECRET: Final = 32
 """Characters of a client secret: a digest by SHA-256 alone needs a secret that cannot be guessed."""
@@ -62,6 +68,7 @@ def _client(table: Mapping[str, Any], rules: RegistrationRules, seal: Callable[[
         settings = msgspec.convert({name: table[name] for name in _SETTINGS & set(table)}, ClientSettings)
         metadata = read_metadata({name: table[name] for name in _METADATA & set(table)})
         judge(metadata, rules, settings)
+        judge_shared_secret(metadata)
     except msgspec.ValidationError as fault:
         raise ClientRefused(f"clients: {client_id!r}: {fault}") from None
     except OAuthError as fault:

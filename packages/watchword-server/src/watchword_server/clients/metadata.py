@@ -15,6 +15,7 @@ from watchword.clock import EpochSeconds
 SourceName = Literal["configuration", "admin", "dynamic", "metadata_document"]
 """Where a client was found."""
 TokenFormat = Literal["jwt", "opaque", "jwe"]
+ApplicationType = Literal["web", "native"]
 Profile = Literal["default", "fapi2"]
 
 
@@ -26,7 +27,8 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     token_endpoint_auth_signing_alg: str | None = None
     grant_types: tuple[str, ...] = ("authorization_code",)
     response_types: tuple[str, ...] = ("code",)
-    application_type: Literal["web", "native"] = "web"
+    application_type: ApplicationType | None = None
+    """What it says itself; ``kind`` is what counts."""
     client_name: str | None = None
     client_uri: str | None = None
     logo_uri: str | None = None
@@ -75,6 +77,14 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     authorization_details_types: tuple[str, ...] = ()
     introspection_signed_response_alg: str | None = None
     authorization_signed_response_alg: str | None = None
+
+    @property
+    def kind(self) -> ApplicationType:
+        """Where it runs: as it says, or else on people's devices when it is answered on one (RFC 8252 §7.3)."""
+        if self.application_type is not None:
+            return self.application_type
+        answered_at = (*self.redirect_uris, *self.post_logout_redirect_uris)
+        return "native" if any(uri.startswith("http://") for uri in answered_at) else "web"
 
     @property
     def is_confidential(self) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+from watchword_server.clients.metadata import ApplicationType
 
 MAX_LENGTH: Final = 2048
 MAX_REDIRECT_URIS: Final = 64
-
-ApplicationType = Literal["web", "native"]
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+", re.ASCII)
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -28,8 +28,8 @@ _NEVER: Final = frozenset(
 def redirect_uri_fault(uri: str, application_type: ApplicationType) -> str | None:
     """What keeps a URI from being registered as a redirect URI (RFC 9700 §4.1.3, RFC 8252 §7); None when it may be.
 
-    https for everyone; http on a loopback address, and a private-use scheme with a dot in it, for native applications;
-    http on localhost for both, since it never leaves the machine.
+    https for everyone; http on a loopback address or localhost, and a private-use scheme with a dot in it, for native
+    applications.
     """
     fault = _form_fault(uri)
     if fault is not None:
@@ -38,9 +38,10 @@ def redirect_uri_fault(uri: str, application_type: ApplicationType) -> str | Non
     if parts.scheme == "https":
         return None if parts.hostname else "names no host"
     if parts.scheme == "http":
-        if _is_loopback(parts):
-            return None
-        return "is http on a host other than a loopback address or localhost"
+        if not _is_loopback(parts):
+            return "is http on a host other than a loopback address or localhost"
+        # RFC 9700 §2.6: http MUST NOT be allowed except for native clients that use loopback redirection.
+        return None if application_type == "native" else "is http, which a client that says it is web may not use"
     if application_type != "native":
         return "is not https; only native applications may use another scheme"
     # RFC 8252 §7.1: a private-use URI scheme MUST be based on a domain name, expressed in reverse order.

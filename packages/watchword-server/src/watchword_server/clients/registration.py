@@ -96,6 +96,16 @@ def judge(metadata: ClientMetadata, rules: RegistrationRules, settings: ClientSe
 
 def _judge_redirect_uris(metadata: ClientMetadata) -> None:
     code = GrantType.AUTHORIZATION_CODE in metadata.grant_types
+def judge_shared_secret(metadata: ClientMetadata) -> None:
+    """Check a client whose one registration all its copies share, as any but one that registered itself (RFC 8252 §8.4).
+
+    Raises OAuthError ``invalid_client_metadata``.
+    """
+    # RFC 8252 §8.5: a secret that comes with an app to many people MUST NOT be accepted as proof of its identity.
+    if metadata.application_type == "native" and metadata.token_endpoint_auth_method in SECRET_METHODS:
+        _refuse("token_endpoint_auth_method: a native application keeps no secret; none, or it registers itself")
+
+
     if code and not metadata.redirect_uris:
         # RFC 7591 §2: clients using flows with redirection MUST register their redirection URI values.
         _refuse("redirect_uris: the grant authorization_code needs one", ErrorCode.INVALID_REDIRECT_URI)
@@ -103,7 +113,7 @@ def _judge_redirect_uris(metadata: ClientMetadata) -> None:
         _refuse(f"redirect_uris: more than {MAX_REDIRECT_URIS}", ErrorCode.INVALID_REDIRECT_URI)
     for name in ("redirect_uris", "post_logout_redirect_uris"):
         for uri in getattr(metadata, name):
-            fault = redirect_uri_fault(uri, metadata.application_type)
+            fault = redirect_uri_fault(uri, metadata.kind)
             if fault is not None:
                 _refuse(f"{name}: one {fault}", ErrorCode.INVALID_REDIRECT_URI)
 
@@ -173,6 +183,10 @@ def _judge_texts(metadata: ClientMetadata) -> None:
             _refuse(f"{name}: has a fragment")
     if not (metadata.initiate_login_uri or "https://").startswith("https://"):
         # OpenID Connect Registration §2: MUST use the https scheme.
+    framed = metadata.frontchannel_logout_uri
+    if framed is not None and _origin(framed) not in {_origin(uri) for uri in metadata.redirect_uris}:
+        # OpenID Front-Channel Logout 1.0 §2: scheme, domain and port MUST be those of a registered redirection URI.
+        _refuse("frontchannel_logout_uri: has not the scheme, host and port of one of redirect_uris")
         _refuse("initiate_login_uri: not an https URL")
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         _refuse("default_max_age: negative")
@@ -180,6 +194,11 @@ def _judge_texts(metadata: ClientMetadata) -> None:
 
 def _is_web_uri(uri: str) -> bool:
     if len(uri) > _MAX_URI or not uri.isascii() or any(c.isspace() or not c.isprintable() for c in uri):
+def _origin(uri: str) -> tuple[str, str]:
+    parts = urlsplit(uri)
+    return parts.scheme, parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
+
+
         return False
     try:
         parts = urlsplit(uri)

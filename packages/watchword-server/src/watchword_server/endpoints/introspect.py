@@ -82,6 +82,9 @@ class Introspection:
     async def handle(self, request: Request) -> Response:
         """200 with ``active`` and, if true, what the token says; an error only for a caller who is nobody's client."""
         form = await self._requests.form(request)
+        if self._requests.presented(request, form).is_bare:
+            # RFC 9701 §5: the AS MUST refuse requests that don't authenticate the caller, with status 400.
+            raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "only callers that authenticate are answered here")
         authenticated = await self._requests.authenticate(request, form)
         # RFC 7662 §2.1: the endpoint MUST require some form of authorization, or tokens could be tried out here.
         if applies(Check.CONFIDENTIAL_CLIENT, Place.INTROSPECT) and authenticated.binding is None:

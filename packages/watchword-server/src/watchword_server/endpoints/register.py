@@ -97,7 +97,7 @@ class Register:
             "grant_types": client.metadata.grant_types,
             "response_types": client.metadata.response_types,
             "token_endpoint_auth_method": client.metadata.token_endpoint_auth_method,
-            "application_type": client.metadata.application_type,
+            "application_type": client.metadata.kind,
             "subject_type": client.metadata.subject_type,
             "id_token_signed_response_alg": client.metadata.id_token_signed_response_alg,
             "client_id": client.client_id,

@@ -24,7 +24,7 @@ def prove_redirect_uri(given: str | None, client: Client) -> str:
         if len(registered) != 1:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "redirect_uri is missing")
         return registered[0]
-    if not redirect_uri_allowed(given, registered, client.metadata.application_type):
+    if not redirect_uri_allowed(given, registered, client.metadata.kind):
         raise OAuthError(ErrorCode.INVALID_REQUEST, "redirect_uri is not one that this client registered")
     return given
 
