@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -217,9 +219,12 @@ def test_clickjacking_no_page_of_the_server_shows_in_a_frame(person, request_url
     page.complaints.clear()
 
 
-def test_a_logout_reaches_the_other_clients_by_frames_and_comes_back(person, request_url, running_server, client_site):
+@pytest.mark.parametrize("scope", ["openid profile", "openid profile offline_access"])
+def test_a_logout_reaches_the_other_clients_by_frames_and_comes_back(
+    person, request_url, running_server, client_site, scope
+):
     page = person()
-    page.goto(request_url(scope="openid profile"))
+    page.goto(request_url(scope=scope))
     log_in(page, running_server.admin)
     page.click("#allow")
     page.wait_for_url(f"{client_site.url}/callback?**")
@@ -239,6 +244,7 @@ def test_a_logout_reaches_the_other_clients_by_frames_and_comes_back(person, req
     page.wait_for_url(f"{client_site.url}/bye?state=s")
     told = parse_qs(urlsplit(client_site.requests("/out")[-1][1]).query)
     assert told["iss"] == [running_server.url]
-    assert told["sid"][0]
+    body = answer.json()["id_token"].split(".")[1]
+    assert told["sid"] == [json.loads(base64.urlsafe_b64decode(f"{body}=="))["sid"]]
     page.goto(request_url(scope="openid profile", prompt="none"))
     assert parse_qs(urlsplit(page.url).query)["error"] == ["login_required"]
