@@ -34,6 +34,7 @@ def make_ring(ring_store: Store, clock: Any) -> Callable[..., KeyRing]:
         master: str = MASTER,
         algorithm: str = "ES256",
         offered: tuple[str, ...] = (),
+        encrypted_by: tuple[str, ...] = (),
     ) -> KeyRing:
         return KeyRing(
             store=ring_store,
@@ -45,6 +46,8 @@ def make_ring(ring_store: Store, clock: Any) -> Callable[..., KeyRing]:
             access_token=KeySchedule(rotate_every=90 * DAY, announce_before=DAY, retire_after=DAY),
             refresh_mac=KeySchedule(rotate_every=90 * DAY, announce_before=0, retire_after=30 * DAY),
             feed=KeySchedule(rotate_every=90 * DAY, announce_before=DAY, retire_after=DAY),
+            request_object=KeySchedule(rotate_every=90 * DAY, announce_before=0, retire_after=DAY),
+            encrypted_by=encrypted_by,
         )
 
     return make

@@ -233,6 +233,13 @@ def key_ring(settings: Settings, store: Store, clock: Clock, *, longest_lifetime
         )
         if settings.signed_urls.origins
         else None,
+        # Clients encrypt to what they once fetched: what is retired opens for as long as it may be remembered.
+        request_object=KeySchedule(
+            rotate_every=schedule.rotate_every,
+            announce_before=0,
+            retire_after=max(schedule.retire_after, _CACHE_MARGIN),
+        ),
+        encrypted_by=settings.oauth.request_object_encryption,
     )
 
 

@@ -19,7 +19,7 @@ from watchword_server.clients.answer_encryption import AnswerEncryption, encrypt
 from watchword_server.clients.authentication import ClientAuthenticator
 from watchword_server.clients.client_keys import ClientKeys
 from watchword_server.clients.client_request import ClientRequests
-from watchword_server.clients.configuration import configured_clients
+from watchword_server.clients.configuration import ClientRefused, configured_clients
 from watchword_server.clients.directory import ClientDirectory, ClientSource, ConfiguredClients, StoredClients
 from watchword_server.clients.dynamic import DynamicRegistration
 from watchword_server.clients.entitlement import Entitlements
@@ -135,11 +135,14 @@ def compose_oauth(
 ) -> OAuthServices:
     """The services over an open store; ``admit`` counts clients that register from an address. Raises ClientRefused for a configured client that cannot be used."""
     sealer = sealer_of(settings)
+    if settings.oauth.request_object_encryption and not encryption_algorithms():
+        raise ClientRefused("oauth.request_object_encryption: install watchword[jwe]")
     rules = RegistrationRules(
         grant_types=grant_types(settings),
         auth_methods=(*AUTH_METHODS, *TLS_METHODS) if asks_certificates(settings) else AUTH_METHODS,
         algorithms=settings.oauth.id_token_algorithms,
         encryption=encryption_algorithms(),
+        request_encryption=settings.oauth.request_object_encryption,
     )
     configured = ConfiguredClients(
         configured_clients(settings.clients, rules, lambda name, raw: sealer.seal(raw, purpose=_SECRET, name=name))

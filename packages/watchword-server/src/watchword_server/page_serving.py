@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from watchword_server import entropy
 from watchword_server.app import Services
 from watchword_server.clients.metadata import Client
+from watchword_server.clients.request_decryption import RequestDecryption
 from watchword_server.endpoints.authorize.pushed import PushedRequests
 from watchword_server.endpoints.authorize.routes import authorize_routes, metadata_members
 from watchword_server.endpoints.authorize.services import AuthorizeServices
@@ -101,6 +102,8 @@ def authorize_services(services: Services) -> AuthorizeServices:
         effective_scope=services.issuer.claims.effective_scope,
         sign=lambda claims, algorithm: oauth.id_tokens.sign(claims, algorithm=algorithm, typ="JWT"),
         algorithms=settings.oauth.id_token_algorithms,
+        request_decryption=RequestDecryption(services.keys),
+        request_encryption=settings.oauth.request_object_encryption,
         secret=entropy.prefixed,
     )
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Signing keys: next, active, retired, distrusted.")
 
 
-Purpose = Literal["access_token", "refresh_mac", "feed", "signed_url"]
+Purpose = Literal["access_token", "refresh_mac", "feed", "signed_url", "request_object"]
 """Keys that rotate, by what they are for."""
 
 
@@ -67,14 +67,16 @@ def rotate(
     purpose: Annotated[
         Purpose,
         typer.Option(
-            help="Which keys: those that sign access tokens, authenticate refresh tokens, or sign the revocation feed."
+            help="Which keys: those that sign access tokens, authenticate refresh tokens, sign the revocation feed or URLs, "
+            "or those to which clients encrypt request objects."
         ),
     ] = "access_token",
     algorithm: Annotated[
         str | None,
         typer.Option(
             metavar="ALG",
-            help="Of access_token: the keys of this algorithm, such as RS256 for ID tokens. Default: tokens.algorithm.",
+            help="Of access_token: the keys of this algorithm, such as RS256 for ID tokens. Default: tokens.algorithm. Of "
+            "request_object: which of oauth.request_object_encryption.",
         ),
     ] = None,
     at_once: Annotated[
@@ -90,7 +92,7 @@ def rotate(
         try:
             await services.keys.rotate(purpose, CLI, at_once=at_once, algorithm=algorithm)
         except ValueError as unknown:
-            raise CommandFailed(clean(str(unknown)), "see oauth.id_token_algorithms", code=MISUSED) from None
+            raise CommandFailed(clean(str(unknown)), "see oauth.id_token_algorithms and oauth.request_object_encryption", code=MISUSED) from None
         except KeyNotAnnounced as early:
             raise CommandFailed(str(early), f"wait {duration(early.wait)}, or use --at-once") from None
         return await services.store.keys()

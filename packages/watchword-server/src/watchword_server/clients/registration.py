@@ -60,6 +60,8 @@ class RegistrationRules:
     """For ID tokens and other signed answers."""
     encryption: Collection[str] = ()
     """For encrypted answers."""
+    request_encryption: Collection[str] = ()
+    """For request objects encrypted to this server."""
 
 
 def read_metadata(members: Mapping[str, Any]) -> ClientMetadata:
@@ -87,15 +89,13 @@ def judge(metadata: ClientMetadata, rules: RegistrationRules, settings: ClientSe
     _judge_authentication(metadata, rules)
     _judge_texts(metadata)
     _judge_algorithms(metadata, rules)
-    _judge_request_objects(metadata)
+    _judge_request_objects(metadata, rules)
     _judge_encryption(metadata, rules)
     _judge_pairwise(metadata)
     if settings is not None:
         _judge_settings(metadata, settings)
 
 
-def _judge_redirect_uris(metadata: ClientMetadata) -> None:
-    code = GrantType.AUTHORIZATION_CODE in metadata.grant_types
 def judge_shared_secret(metadata: ClientMetadata) -> None:
     """Check a client whose one registration all its copies share, as any but one that registered itself (RFC 8252 §8.4).
 
@@ -106,6 +106,8 @@ def judge_shared_secret(metadata: ClientMetadata) -> None:
         _refuse("token_endpoint_auth_method: a native application keeps no secret; none, or it registers itself")
 
 
+def _judge_redirect_uris(metadata: ClientMetadata) -> None:
+    code = GrantType.AUTHORIZATION_CODE in metadata.grant_types
     if code and not metadata.redirect_uris:
         # RFC 7591 §2: clients using flows with redirection MUST register their redirection URI values.
         _refuse("redirect_uris: the grant authorization_code needs one", ErrorCode.INVALID_REDIRECT_URI)
@@ -181,24 +183,24 @@ def _judge_texts(metadata: ClientMetadata) -> None:
         # OpenID Back-Channel Logout 1.0 §2.2, Front-Channel Logout 1.0 §2: MUST NOT include a fragment.
         if uri is not None and "#" in uri and name.endswith("channel_logout_uri"):
             _refuse(f"{name}: has a fragment")
-    if not (metadata.initiate_login_uri or "https://").startswith("https://"):
-        # OpenID Connect Registration §2: MUST use the https scheme.
     framed = metadata.frontchannel_logout_uri
     if framed is not None and _origin(framed) not in {_origin(uri) for uri in metadata.redirect_uris}:
         # OpenID Front-Channel Logout 1.0 §2: scheme, domain and port MUST be those of a registered redirection URI.
         _refuse("frontchannel_logout_uri: has not the scheme, host and port of one of redirect_uris")
+    if not (metadata.initiate_login_uri or "https://").startswith("https://"):
+        # OpenID Connect Registration §2: MUST use the https scheme.
         _refuse("initiate_login_uri: not an https URL")
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         _refuse("default_max_age: negative")
 
 
-def _is_web_uri(uri: str) -> bool:
-    if len(uri) > _MAX_URI or not uri.isascii() or any(c.isspace() or not c.isprintable() for c in uri):
 def _origin(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     return parts.scheme, parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
+def _is_web_uri(uri: str) -> bool:
+    if len(uri) > _MAX_URI or not uri.isascii() or any(c.isspace() or not c.isprintable() for c in uri):
         return False
     try:
         parts = urlsplit(uri)
@@ -219,13 +221,20 @@ def _judge_algorithms(metadata: ClientMetadata, rules: RegistrationRules) -> Non
             _refuse(f"{name}: not offered here")
 
 
-def _judge_request_objects(metadata: ClientMetadata) -> None:
+def _judge_request_objects(metadata: ClientMetadata, rules: RegistrationRules) -> None:
     if metadata.request_object_signing_alg not in {None, *ASSERTION_ALGORITHMS}:
         _refuse("request_object_signing_alg: not offered here")
-    if metadata.request_object_encryption_alg is not None or metadata.request_object_encryption_enc is not None:
-        _refuse("request_object_encryption_alg: request objects are signed here, not encrypted")
-    wanted = metadata.require_signed_request_object or metadata.request_object_signing_alg is not None
-    if wanted and metadata.jwks is None and metadata.jwks_uri is None:
+    algorithm, encoding = metadata.request_object_encryption_alg, metadata.request_object_encryption_enc
+    # OpenID Connect Registration §2: with enc, alg MUST also be provided.
+    if algorithm is None and encoding is not None:
+        _refuse("request_object_encryption_enc: comes without request_object_encryption_alg")
+    if algorithm is not None and algorithm not in rules.request_encryption:
+        _refuse("request_object_encryption_alg: not offered here")
+    if algorithm is not None and encoding not in ENCODINGS:
+        _refuse(f"request_object_encryption_enc: has to be one of {', '.join(ENCODINGS)}")
+    # RFC 9101 §6.1: what is encrypted was signed before.
+    signed = metadata.require_signed_request_object or metadata.request_object_signing_alg is not None
+    if (signed or algorithm is not None) and metadata.jwks is None and metadata.jwks_uri is None:
         _refuse("jwks or jwks_uri: needed for signed request objects")
 
 

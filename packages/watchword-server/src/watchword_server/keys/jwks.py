@@ -22,6 +22,11 @@ class JwksDocument(Record, frozen=True):
 
 def jwks_document(keys: Iterable[SigningKey]) -> JwksDocument:
     """The document of these keys, in their order."""
-    members = [json.loads(key.public_jwk) | {"kid": key.kid, "alg": key.algorithm, "use": "sig"} for key in keys]
+    members = [json.loads(key.public_jwk) | {"kid": key.kid, "alg": key.algorithm, "use": _use(key)} for key in keys]
     body = json.dumps({"keys": members}, separators=(",", ":"), sort_keys=True).encode()
     return JwksDocument(body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+def _use(key: SigningKey) -> str:
+    """RFC 7517 §4.2: never both."""
+    return "enc" if key.purpose == "request_object" else "sig"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Final
 
 from watchword.clock import Clock
 from watchword.jose import base64url
@@ -16,10 +16,26 @@ from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 
 from watchword_server.keys.jwks import JwksDocument, jwks_document
-from watchword_server.keys.schedule import Activate, Forget, KeySchedule, MakeActive, MakeNext, Step, due, of_purpose
+from watchword_server.keys.request_keys import PURPOSE as REQUEST_OBJECT
+from watchword_server.keys.request_keys import RequestKeys, new_request_key
+from watchword_server.keys.schedule import (
+    Activate,
+    Forget,
+    KeySchedule,
+    MakeActive,
+    MakeNext,
+    Step,
+    due,
+    in_use,
+    of_purpose,
+    published,
+)
 from watchword_server.keys.sealing import Sealer
 from watchword_server.store.port import Keys, StoreUnavailable
 from watchword_server.store.records import AuditEvent, KeyPurpose, KeyState, Origin, SigningKey
+
+if TYPE_CHECKING:
+    from watchword.jose.jwe import Decrypter
 
 ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "PS256", "PS384"})
 """What access tokens may be signed with: never an algorithm whose verifiers could sign too."""
@@ -31,7 +47,6 @@ _MAC_KEY_BYTES: Final = 32
 _MAC_ID_BYTES: Final = 6
 _LOOK_AGAIN_AFTER: Final = 1.0
 _MOST_STEPS: Final = 16
-_PUBLISHED: Final[Mapping[KeyState, int]] = {"active": 0, "next": 1, "retired": 2}
 _SYSTEM: Final = Origin(actor="system")
 
 
@@ -59,12 +74,15 @@ class KeyRing:
         feed: KeySchedule,
         signed_url: KeySchedule | None = None,
         offered: Collection[str] = (),
+        request_object: KeySchedule | None = None,
+        encrypted_by: Collection[str] = (),
     ) -> None:
         """`algorithm` is that of access tokens; `offered` are those that clients may choose for other answers, for which a
         key is made when it is first asked for, and kept up from then on like the others; `access_token.retire_after` covers their longest life and the leeway,
         `refresh_mac.retire_after` the absolute end of a session. Feed keys sign the revocation feed and nothing else: they
         must stay good when those of access tokens are distrusted, which is what they announce. With `signed_url` there are
-        keys that sign URLs, and nothing else either.
+        keys that sign URLs, and nothing else either. With `request_object` there is a key for each algorithm in
+        `encrypted_by`, to which clients encrypt their requests.
 
         Raises ValueError for an algorithm that is not in `ALGORITHMS`.
         """
@@ -88,6 +106,10 @@ class KeyRing:
         }
         if signed_url is not None:
             self._algorithms["signed_url"], self._schedules["signed_url"] = _SIGNED_URL_ALGORITHM, signed_url
+        self._encrypted_by = tuple(encrypted_by) if request_object is not None else ()
+        if request_object is not None:
+            self._schedules[REQUEST_OBJECT] = request_object
+        self._request_keys = RequestKeys((), self._open)
         self._rows: tuple[SigningKey, ...] = ()
         self._opened: dict[str, bytes] = {}
         self._signing_keys: dict[tuple[KeyPurpose, str], Key] = {}
@@ -139,6 +161,7 @@ class KeyRing:
             row.algorithm for row in self._rows if row.purpose == "access_token" and row.state in {"active", "next"}
         }
         extra: list[tuple[KeyPurpose, str]] = [("access_token", name) for name in sorted(needed & self._offered)]
+        extra += [(REQUEST_OBJECT, name) for name in self._encrypted_by]
         return [*self._algorithms.items(), *extra]
 
     async def prepare(self, algorithm: str) -> None:
@@ -173,16 +196,14 @@ class KeyRing:
     async def rotate(
         self, purpose: KeyPurpose, origin: Origin, *, at_once: bool = False, algorithm: str | None = None
     ) -> str:
-        """Activate the next key now, by command; of access tokens that of `algorithm`, None: the one they are signed with.
-        Returns the `kid` that is active then.
+        """Activate the next key now, by command; of access tokens that of `algorithm`, None: the one they are signed with;
+        of request objects always that of `algorithm`. Returns the `kid` that is active then.
 
         Raises KeyNotAnnounced when it was announced less than `announce_before` ago, unless `at_once`; ValueError for an
         algorithm that is not offered, or of another purpose.
         """
         await self.tend()
-        if algorithm is not None and purpose != "access_token":
-            raise ValueError("only keys of access tokens have several algorithms")
-        chosen = self._algorithms[purpose] if algorithm is None else self._key_name(algorithm)
+        chosen = self._chosen(purpose, algorithm)
         following = [key for key in of_purpose(self._rows, purpose, chosen) if key.state == "next"]
         if not following:
             raise StoreUnavailable("the key ring has no next key")
@@ -193,6 +214,15 @@ class KeyRing:
         await self._store.activate_key(kid, audit=_audit("key.activated", kid, purpose, origin))
         await self.tend()
         return kid
+
+    def _chosen(self, purpose: KeyPurpose, algorithm: str | None) -> str:
+        if purpose == REQUEST_OBJECT:
+            if algorithm not in self._encrypted_by:
+                raise ValueError(f"request objects are encrypted by one of: {', '.join(self._encrypted_by) or 'none'}")
+            return algorithm
+        if algorithm is not None and purpose != "access_token":
+            raise ValueError("only keys of access tokens and request objects have several algorithms")
+        return self._algorithms[purpose] if algorithm is None else self._key_name(algorithm)
 
     async def distrust(self, kid: str, origin: Origin) -> bool:
         """Emergency: the key is out of the JWK set at once, all it signed is cut off, and the next key is active.
@@ -245,6 +275,10 @@ class KeyRing:
             raise StoreUnavailable("the key ring has no key for URLs")
         return key
 
+    def request_decrypter(self, algorithm: str, encoding: str) -> Decrypter:
+        """As `RequestKeys.decrypter`. Ask for it each time: keys rotate."""
+        return self._request_keys.decrypter(algorithm, encoding)
+
     @property
     def key_set(self) -> KeySet:
         """The same as keys, for this server's own verification."""
@@ -281,20 +315,24 @@ class KeyRing:
         self._mac_secrets = {kid: secret for kid, secret in self._mac_secrets.items() if kid in trusted}
         self._signers = {}
         self._signing_keys = {kind: key for kind, key in self._signing_keys.items() if key.kid in trusted}
-        self._jwks = jwks_document(_published(rows, "access_token"))
-        self._key_set = KeySet.from_json(self._jwks.body)
-        self._feed_jwks = jwks_document(_published(rows, "feed"))
-        self._signed_url_jwks = jwks_document(_published(rows, "signed_url"))
+        signing = published(rows, "access_token")
+        self._key_set = KeySet.from_json(jwks_document(signing).body)
+        self._jwks = jwks_document(signing)
+        self._request_keys = RequestKeys((), self._open)
+        self._feed_jwks = jwks_document(published(rows, "feed"))
+        self._signed_url_jwks = jwks_document(published(rows, "signed_url"))
         for algorithm in (self._algorithms["access_token"], *self._offered):
             self._hold_signing_key(rows, "access_token", algorithm)
         self._hold_signing_key(rows, "feed", _FEED_ALGORITHM)
         if "signed_url" in self._schedules:
             self._hold_signing_key(rows, "signed_url", _SIGNED_URL_ALGORITHM)
         self._hold_mac_keys(rows)
+        self._request_keys = RequestKeys((row for row in rows if row.algorithm in self._encrypted_by), self._open)
+        self._jwks = jwks_document([*signing, *self._request_keys.published])
         self._rows = rows
 
     def _hold_signing_key(self, rows: tuple[SigningKey, ...], purpose: KeyPurpose, algorithm: str) -> None:
-        chosen = _in_use(of_purpose(rows, purpose, algorithm))
+        chosen = in_use(of_purpose(rows, purpose, algorithm))
         held = self._signing_keys.get((purpose, algorithm))
         if chosen is None:
             self._signing_keys.pop((purpose, algorithm), None)
@@ -304,7 +342,7 @@ class KeyRing:
     def _hold_mac_keys(self, rows: tuple[SigningKey, ...]) -> None:
         mac_keys = [key for key in rows if key.purpose == "refresh_mac" and key.state != "distrusted"]
         self._mac_secrets = {key.kid: self._open(key) for key in mac_keys}
-        chosen = _in_use(of_purpose(mac_keys, "refresh_mac", _MAC_ALGORITHM))
+        chosen = in_use(of_purpose(mac_keys, "refresh_mac", _MAC_ALGORITHM))
         self._active_mac = None if chosen is None else chosen.kid
 
     def _open(self, key: SigningKey) -> bytes:
@@ -329,6 +367,8 @@ class KeyRing:
         if purpose == "refresh_mac":
             kid = base64url.encode(self._random_bytes(_MAC_ID_BYTES))
             secret, public = self._random_bytes(_MAC_KEY_BYTES), b""
+        elif purpose == REQUEST_OBJECT:
+            kid, secret, public = await asyncio.to_thread(new_request_key, algorithm)
         else:
             # An RSA key takes a good part of a second to find.
             key = await asyncio.to_thread(Key.generate, algorithm)
@@ -354,21 +394,6 @@ class KeyRing:
 def _key_algorithm(algorithm: str) -> str:
     """By what name a key is kept: EdDSA and Ed25519 are one algorithm (RFC 9864 §2.2)."""
     return "EdDSA" if algorithm == "Ed25519" else algorithm
-
-
-def _in_use(keys: list[SigningKey]) -> SigningKey | None:
-    """The active key; where there is none, for the moment after one was distrusted, the key that will be."""
-    for state in ("active", "next"):
-        for key in keys:
-            if key.state == state:
-                return key
-    return None
-
-
-def _published(rows: tuple[SigningKey, ...], purpose: KeyPurpose) -> list[SigningKey]:
-    """What the public may know of them: the key that signs, the one that will, and those that did."""
-    public = [key for key in rows if key.purpose == purpose and key.state in _PUBLISHED]
-    return sorted(public, key=lambda key: (_PUBLISHED[key.state], -key.created_at, key.kid))
 
 
 def _audit(event: str, kid: str, purpose: KeyPurpose | None, origin: Origin) -> AuditEvent:

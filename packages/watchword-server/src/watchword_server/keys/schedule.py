@@ -5,12 +5,12 @@ Makes no keys and writes nothing: ring.py does what is named here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from watchword.clock import EpochSeconds
 
-from watchword_server.store.records import KeyPurpose, Record, SigningKey
+from watchword_server.store.records import KeyPurpose, KeyState, Record, SigningKey
 
 _STRAGGLERS: Final = 60.0
 """Seconds for which a process that has not looked at the ring may still sign with a key just retired."""
@@ -46,6 +46,8 @@ class Forget(Record, frozen=True):
     kid: str
 
 
+_PUBLISHED: Final[Mapping[KeyState, int]] = {"active": 0, "next": 1, "retired": 2}
+
 Step: TypeAlias = MakeActive | MakeNext | Activate | Forget
 
 
@@ -75,3 +77,18 @@ def due(keys: list[SigningKey], schedule: KeySchedule, now: EpochSeconds) -> Ste
         if key.state == "retired" and key.retired_at is not None and now >= key.retired_at + keep:
             return Forget(kid=key.kid)
     return None
+
+
+def in_use(keys: list[SigningKey]) -> SigningKey | None:
+    """The active key; where there is none, for the moment after one was distrusted, the key that will be."""
+    for state in ("active", "next"):
+        for key in keys:
+            if key.state == state:
+                return key
+    return None
+
+
+def published(rows: Iterable[SigningKey], purpose: KeyPurpose) -> list[SigningKey]:
+    """What the public may know of them: the key that signs, the one that will, and those that did."""
+    public = [key for key in rows if key.purpose == purpose and key.state in _PUBLISHED]
+    return sorted(public, key=lambda key: (_PUBLISHED[key.state], -key.created_at, key.kid))

@@ -18,6 +18,7 @@ TokenFormat = Literal["jwt", "opaque"]
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
 """Those of OpenID Connect Core §5.4 and §11, which need no setting."""
 ID_TOKEN_ALGORITHMS = ("RS256", "ES256", "PS256", "EdDSA", "ES384", "ES512", "RS384", "PS384", "Ed25519")
+REQUEST_ENCRYPTION = ("ECDH-ES+A256KW", "RSA-OAEP-256")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 
 
@@ -61,6 +62,13 @@ def _id_token_algorithms(values: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(f"{value!r} is not one of {', '.join(ID_TOKEN_ALGORITHMS)}")
     if not values:
         raise ValueError("names at least one algorithm")
+    return tuple(dict.fromkeys(values))
+
+
+def _request_encryption(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value not in REQUEST_ENCRYPTION:
+            raise ValueError(f"{value!r} is not one of {', '.join(REQUEST_ENCRYPTION)}")
     return tuple(dict.fromkeys(values))
 
 
@@ -127,6 +135,11 @@ class OAuth(Section):
         ("RS256", "ES256", "PS256", "EdDSA"),
         "Algorithms that clients may have their ID tokens and other answers signed with. A key is made when the first "
         "client needs it.",
+    )
+    request_object_encryption: Annotated[Texts, AfterValidator(_request_encryption)] = setting(
+        (),
+        "Algorithms by which clients may encrypt their request objects to this server (RFC 9101), each with a key that "
+        "rotates: `ECDH-ES+A256KW`, `RSA-OAEP-256`. Needs the extra `watchword[jwe]`.",
     )
     assertion_lifetime: WholeSeconds = setting(
         3600, "How far ahead the `exp` of a client's assertion may lie (RFC 7523).", "seconds", ge=10, le=3600

@@ -14,7 +14,7 @@ Axis = Literal["token", "session", "family", "account", "client", "tenant", "key
 """What a cut-off is about; the value beside it is a jti, sid, family id, sub, client_id, tenant, kid or ''."""
 
 Delivery = Literal["cookie", "body"]
-KeyPurpose = Literal["access_token", "refresh_mac", "feed", "signed_url"]
+KeyPurpose = Literal["access_token", "refresh_mac", "feed", "signed_url", "request_object"]
 KeyState = Literal["next", "active", "retired", "distrusted"]
 
 

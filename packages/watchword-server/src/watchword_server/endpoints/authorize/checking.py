@@ -95,6 +95,7 @@ class Checker:
         if raw is None or parameters.get("request_uri") is not None:
             return parameters, None
         client = await self._client(parameters)
+        raw = await self._services.request_decryption.opened(raw, client)
         offered = FAPI2_ALGORITHMS if client.is_fapi2 else ASSERTION_ALGORITHMS
         wanted = client.metadata.request_object_signing_alg
         try:

@@ -5,11 +5,13 @@ Holds the table of paths and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from starlette.routing import Route
 from watchword.oauth.names import CodeChallengeMethod, Prompt, ResponseMode, ResponseType
 
+from watchword_server.clients.answer_encryption import ENCODINGS
 from watchword_server.clients.registration import ASSERTION_ALGORITHMS
 from watchword_server.endpoints.authorize.decision import Decisions
 from watchword_server.endpoints.authorize.device_pages import DECISION_PATH, DevicePages
@@ -61,6 +63,16 @@ def metadata_members(services: AuthorizeServices) -> dict[str, Any]:
         "request_parameter_supported": True,
         "require_signed_request_object": False,
         "request_object_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        **_encryption(services.request_encryption),
         "request_uri_parameter_supported": False,
         "ui_locales_supported": list(services.pages.languages),
+    }
+
+
+def _encryption(algorithms: Collection[str]) -> dict[str, Any]:
+    if not algorithms:
+        return {}
+    return {
+        "request_object_encryption_alg_values_supported": list(algorithms),
+        "request_object_encryption_enc_values_supported": list(ENCODINGS),
     }

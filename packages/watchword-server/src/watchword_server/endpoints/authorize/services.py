@@ -16,6 +16,7 @@ from watchword_server.accounts.service import AccountService
 from watchword_server.clients.client_keys import ClientKeys
 from watchword_server.clients.entitlement import Entitlements
 from watchword_server.clients.metadata import Client
+from watchword_server.clients.request_decryption import RequestDecryption
 from watchword_server.pages.rendering import Pages
 from watchword_server.sessions.sign_on import SignOnService
 from watchword_server.store.authorization_port import Authorizations, Codes, Replays
@@ -73,6 +74,9 @@ class AuthorizeServices:
     """Claims, signed by that algorithm of the key ring."""
     algorithms: tuple[str, ...]
     """Those that answers can be signed by."""
+    request_decryption: RequestDecryption
+    request_encryption: tuple[str, ...]
+    """Algorithms by which clients may encrypt requests."""
     secret: Callable[[str], str]
     """An unpredictable text with that prefix."""
 
