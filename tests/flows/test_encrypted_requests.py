@@ -66,7 +66,6 @@ async def refused(oauth, ada, raw, client_id="own") -> str:
     return ada.page.said
 
 
-@pytest.mark.rfc("9101 §6.1")
 @pytest.mark.parametrize("wanted", [ELLIPTIC, RSA], ids=["elliptic", "rsa"])
 async def test_a_request_that_is_signed_and_then_encrypted_is_followed(oauth, ada, wanted):
     client = await own(oauth, require_signed_request_object=True, **wanted)
@@ -207,6 +206,7 @@ CHOSEN_BY_STRANGERS = (
 )
 
 
+@pytest.mark.rfc("9101 §6.1")
 async def test_attack_algorithm_confusion_and_headers_that_a_stranger_chose(oauth):
     client = await own(oauth)
     raw = await sealed(oauth)

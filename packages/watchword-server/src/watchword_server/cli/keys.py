@@ -92,7 +92,9 @@ def rotate(
         try:
             await services.keys.rotate(purpose, CLI, at_once=at_once, algorithm=algorithm)
         except ValueError as unknown:
-            raise CommandFailed(clean(str(unknown)), "see oauth.id_token_algorithms and oauth.request_object_encryption", code=MISUSED) from None
+            raise CommandFailed(
+                clean(str(unknown)), "see oauth.id_token_algorithms and oauth.request_object_encryption", code=MISUSED
+            ) from None
         except KeyNotAnnounced as early:
             raise CommandFailed(str(early), f"wait {duration(early.wait)}, or use --at-once") from None
         return await services.store.keys()
