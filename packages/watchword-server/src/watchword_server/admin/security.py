@@ -50,7 +50,7 @@ async def rotate_keys(admin: Admin, services: Services, rotation: Rotation) -> K
             409,
             "key_not_announced",
             f"The next key is known to all verifiers in {seconds} seconds only. Wait, or say `at_once`.",
-            headers={"Retry-After": str(seconds)},
+            retry_after=seconds,
         ) from early
     return KeyList(keys=[KeyModel.of(key) for key in await services.store.keys()])
 

@@ -160,8 +160,7 @@ class StreamManager:
         now = self._clock.now()
         wait = stream.verified_at + self._interval - now
         if wait > 0:
-            headers = {"Retry-After": str(int(wait) + 1)}
-            raise ProblemError(429, "verified_too_often", "Ask again later.", headers=headers)
+            raise ProblemError(429, "verified_too_often", "Ask again later.", retry_after=int(wait) + 1)
         if stream.status == "disabled":
             raise ProblemError(409, "stream_disabled", "The stream is disabled.")
         noted = msgspec.structs.replace(stream, verified_at=now)

@@ -23,7 +23,8 @@ _encode = msgspec.json.Encoder().encode
 class ProblemError(Exception):
     """An expected refusal of a first-party call. ``code`` is stable and part of the contract.
 
-    ``detail`` is for the client and must hold no secret. Extra members (``reason``, ``challenge``) go in ``extra``.
+    ``detail`` is for the client and must hold no secret. ``retry_after``: seconds after which the call may succeed. Extra
+    members (``reason``, ``challenge``) go in ``extra``.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ProblemError(Exception):
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        retry_after: int | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(f"{status} {code}: {detail}")
@@ -42,6 +44,8 @@ class ProblemError(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(retry_after)
         self.extra = extra
 
     def response(self) -> Response:

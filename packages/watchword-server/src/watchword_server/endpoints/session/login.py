@@ -50,14 +50,14 @@ def credentials_refused(outcome: BadCredentials | Throttled | Busy) -> ProblemEr
                 429,
                 "too_many_failures",
                 f"Too many failed logins. Try again in {seconds} seconds.",
-                headers={"Retry-After": str(seconds)},
+                retry_after=seconds,
             )
         case Busy(retry_after=seconds):
             return ProblemError(
                 503,
                 "busy",
                 f"Too many logins at once. Try again in {seconds} seconds.",
-                headers={"Retry-After": str(seconds)},
+                retry_after=seconds,
             )
 
 

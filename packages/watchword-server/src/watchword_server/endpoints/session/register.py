@@ -77,14 +77,14 @@ class Register:
                     429,
                     "too_many_registrations",
                     f"Too many registrations from here. Try again in {seconds} seconds.",
-                    headers={"Retry-After": str(seconds)},
+                    retry_after=seconds,
                 )
             case Busy(retry_after=seconds):
                 raise ProblemError(
                     503,
                     "busy",
                     f"Too many passwords to hash at once. Try again in {seconds} seconds.",
-                    headers={"Retry-After": str(seconds)},
+                    retry_after=seconds,
                 )
 
 
