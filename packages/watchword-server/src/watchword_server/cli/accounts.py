@@ -247,25 +247,25 @@ def set_password(
 @app.command()
 def disable(context: typer.Context, who: Who, json_: JsonFlag = False) -> None:
     """Disable an account: it cannot log in, its sessions and access tokens are cut off."""
-
-    async def work(services: Services) -> tuple[Account, bool]:
-        account = await find_account(services, who)
-        return account, await services.accounts.disable(account.id, CLI)
-
-    account, done = run_with_services(context, work)
-    _told(account, {"disabled": True, "changed": done}, "is disabled" if done else "was disabled already", json_=json_)
+    _set_disabled(context, who, disabled=True, json_=json_)
 
 
 @app.command()
 def enable(context: typer.Context, who: Who, json_: JsonFlag = False) -> None:
     """Enable an account again. What was cut off stays so."""
+    _set_disabled(context, who, disabled=False, json_=json_)
 
+
+def _set_disabled(context: typer.Context, who: str, *, disabled: bool, json_: bool) -> None:
     async def work(services: Services) -> tuple[Account, bool]:
         account = await find_account(services, who)
-        return account, await services.accounts.enable(account.id, CLI)
+        act = services.accounts.disable if disabled else services.accounts.enable
+        return account, await act(account.id, CLI)
 
     account, done = run_with_services(context, work)
-    _told(account, {"disabled": False, "changed": done}, "is enabled" if done else "was enabled already", json_=json_)
+    word = "disabled" if disabled else "enabled"
+    words = f"is {word}" if done else f"was {word} already"
+    _told(account, {"disabled": disabled, "changed": done}, words, json_=json_)
 
 
 @app.command()
