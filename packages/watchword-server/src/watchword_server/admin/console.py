@@ -25,6 +25,7 @@ LOOK: Final = (
     "css/lists.css",
     "js/dom.js",
     "js/cell.js",
+    "js/refresh_cookie.js",
     "js/theme.js",
     "js/first_paint.js",
     "mark.svg",

@@ -2,10 +2,9 @@
 // Draws nothing; views watch `session`. The one way out of this page.
 
 import { Cell } from "./cell.js";
+// The playground's tabs use the same cookie, so all take turns.
+import { alone, hint, keepHint } from "./refresh_cookie.js";
 
-const HINT = "watchword.had-session";
-// The playground's tabs use the same cookie, so all take turns under one name.
-const REFRESHING = "watchword-playground-refresh";
 const PATIENCE = 15_000;
 const EARLY = 2_000;
 
@@ -78,10 +77,6 @@ function refresh() {
   return refreshing;
 }
 
-function alone(work) {
-  return navigator.locks ? navigator.locks.request(REFRESHING, work) : work();
-}
-
 function adopt({ access_token: raw, expires_in: seconds }) {
   token = { raw, expiresAt: Date.now() + seconds * 1000 };
   keepHint(true);
@@ -100,22 +95,5 @@ async function send(method, path, json, bearer) {
     return { ok: response.ok, status: response.status, body: text ? JSON.parse(text) : null };
   } catch {
     return { ok: false, status: 0, body: null };
-  }
-}
-
-function hint() {
-  try {
-    return localStorage.getItem(HINT) === "yes";
-  } catch {
-    return false;
-  }
-}
-
-function keepHint(yes) {
-  try {
-    if (yes) localStorage.setItem(HINT, "yes");
-    else localStorage.removeItem(HINT);
-  } catch {
-    // No storage: a reload will then ask for a new login.
   }
 }

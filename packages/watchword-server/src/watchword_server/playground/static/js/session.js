@@ -5,9 +5,8 @@ import { Cell } from "./cell.js";
 import { exchange } from "./exchange.js";
 import { journal } from "./journal.js";
 import { readUnverified } from "./jwt.js";
+import { alone, hint, keepHint } from "./refresh_cookie.js";
 import * as tabs from "./tabs.js";
-
-const HINT = "watchword.had-session";
 
 /** {status: "out"} | {status: "live", token, account, notices, how} | {status: "ended", token, reason, account}.
  *  token: {raw, header, payload, parts, issuedAt, expiresAt} in milliseconds of this browser's clock. */
@@ -21,7 +20,6 @@ export async function restore() {
   tabs.hear(heard);
   const told = await tabs.askForToken();
   if (told) return take(told, "shared");
-  // Only a hint that a cookie may exist: without one, a first visit would begin with a refused request.
   if (hint()) await refresh("restore");
 }
 
@@ -44,7 +42,7 @@ export async function login(identifier, password) {
  */
 export function refresh(how = "asked") {
   const held = session.value.token?.raw;
-  return tabs.alone(async () => {
+  return alone(async () => {
     if (isLive() && session.value.token.raw !== held) return true;
     const answer = await exchange("POST", "/auth/refresh");
     if (answer.ok) {
@@ -123,22 +121,5 @@ function heard(message) {
     take(message, "shared");
   } else if (message.type === "ended" && isLive()) {
     ended(message.reason, "told", { fromOtherTab: true });
-  }
-}
-
-function hint() {
-  try {
-    return localStorage.getItem(HINT) === "yes";
-  } catch {
-    return false;
-  }
-}
-
-function keepHint(yes) {
-  try {
-    if (yes) localStorage.setItem(HINT, "yes");
-    else localStorage.removeItem(HINT);
-  } catch {
-    // No storage: a reload will then ask for a new login.
   }
 }

@@ -1,25 +1,16 @@
-// All tabs of this page as one client: one refresh at a time (Web Locks), one token for all (BroadcastChannel).
+// All tabs of this page as one client: one token for all (BroadcastChannel), and how many there are (Web Locks).
 // The token goes from memory to memory; nothing is stored.
 
 import { Cell } from "./cell.js";
 
 const CHANNEL = "watchword-playground";
-const REFRESHING = "watchword-playground-refresh";
 const OPEN = "watchword-playground-tab";
 const ANSWER_WITHIN = 150;
 
 const channel = new BroadcastChannel(CHANNEL);
-let inThisTab = Promise.resolve();
 
 /** How many tabs of this page are open, this one included. */
 export const openTabs = new Cell(1);
-
-/** Run `work` while no other tab runs any. Without Web Locks (an insecure context), alone within this tab. */
-export function alone(work) {
-  if (navigator.locks) return navigator.locks.request(REFRESHING, work);
-  inThisTab = inThisTab.then(work, work);
-  return inThisTab;
-}
 
 /** Tell the other tabs. Messages: {type: "token" | "ended" | "ask", ...}. */
 export function tell(message) {
