@@ -401,7 +401,7 @@ async def test_discovery_says_what_is_served_and_every_page_is_complete_without_
     assert metadata["authorization_response_iss_parameter_supported"] is True
     await oauth.client()
     await ada.goes_to("/authorize", **asking())
-    for name in ("pages.css", "theme.css", "mark.svg", "form_post.js"):
+    for name in ("palette.css", "pages.css", "theme.css", "mark.svg", "form_post.js"):
         answer = await oauth.http.get(f"/pages/{name}")
         assert answer.status_code == 200
         tag = {"If-None-Match": answer.headers["etag"]}

@@ -24,6 +24,8 @@ def page_files(theme: Mapping[str, str]) -> list[Route]:
     """Where they are served, all by exact name: no path of a request ever reaches the file system."""
     declarations = "".join(f"  --{name}: {value};\n" for name, value in theme.items())
     bodies = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _TYPES}
+    # As one, so that a page that names the sheet alone has its colours; the palette by itself is for other pages of ours.
+    bodies["pages.css"] = bodies["palette.css"] + bodies["pages.css"]
     bodies["theme.css"] = f":root {{\n{declarations}}}\n".encode()
     files = {
         name: (body, _TYPES[Path(name).suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
