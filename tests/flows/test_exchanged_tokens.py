@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 from oauth_story import ORIGIN, OAuth, Registered, refused, said
 from watchword.verify.check import access_token_of, check_access_token
@@ -183,6 +184,28 @@ async def test_what_a_service_made_of_its_own_token_dies_with_the_token_and_with
     assert not await world.is_active(orders, later)
     assert await world.is_dead_by_the_log(later, {})
     assert await world.is_active(orders, await world.made(orders, await world.own(robot))), "issued after the cut-off"
+
+
+async def test_attack_what_was_made_of_a_forged_token_dies_with_the_key_it_was_forged_with(world):
+    """Whoever has the key makes a subject of his own, and has it exchanged for one by the next key."""
+    orders = await world.service("orders")
+    tokens = await world.signed_in()
+    keys = world.oauth.server.services.keys
+    stolen = keys.signer("at+jwt")
+    await keys.rotate("access_token", ORIGIN, at_once=True)
+    forged = stolen.sign(msgspec.json.encode(said(tokens["access_token"]) | {"jti": "forged"}))
+    made = await world.made(orders, forged)
+    opaque = await world.made(orders, forged, f"{STOCK}/opaque")
+    honest = await world.made(orders, (await world.signed_in())["access_token"])
+    members = await world.oauth.introspected(orders, opaque)
+    assert [one["kid"] for one in (*said(made)["made_of"], *members["made_of"])] == [stolen.key.kid] * 2
+    assert "kid" not in said(honest)["made_of"][0], "where it is the same key it is not told"
+    assert await keys.distrust(stolen.key.kid, ORIGIN)
+    for token in (made, opaque):
+        assert not await world.is_active(orders, token)
+        assert await world.is_dead_by_the_log(token, members)
+    assert await world.is_active(orders, honest)
+    assert not await world.is_dead_by_the_log(honest, {})
 
 
 @pytest.mark.rfc("7009 §2.1/3")

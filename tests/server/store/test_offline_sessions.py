@@ -1,10 +1,13 @@
 """Offline access beside a sign-on: what the ID token names ends with the sign-on, what the tokens are of does not."""
 
 import asyncio
+import sqlite3
 
+import asyncpg
 import pytest
 from watchword_server.store.authorization_records import TokenFacts
 from watchword_server.store.open import store_from_url
+from watchword_server.store.postgres_sessions import OPENING
 
 DAY = 86400
 ROUNDS = 12
@@ -184,14 +187,60 @@ async def test_what_cannot_be_opened_leaves_nothing_of_both_and_the_code_good(si
         await tried(id_token_sid="x\0")
 
 
-async def test_sessions_recorded_before_go_on_and_name_themselves(signed_on, sample, store_url):
+async def before_this_step(store_url):
+    """Undo the step that this is about, as if the server of before had made the database."""
+    name = "offline_sessions"
+    if store_url.startswith("sqlite"):
+        connection = sqlite3.connect(store_url.removeprefix("sqlite:///"))
+        with connection:
+            connection.execute("ALTER TABLE sessions DROP COLUMN id_token_sid")
+            connection.execute("DELETE FROM schema_migrations WHERE name = ?", (name,))
+        connection.close()
+        return
+    connection = await asyncpg.connect(store_url)
+    types = "double precision, watchword_new_session, watchword_new_family, text[], bytea"
+    await connection.execute("ALTER TABLE sessions DROP COLUMN id_token_sid")
+    await connection.execute(f"DROP FUNCTION watchword_redeem_code({types}, text)")
+    await connection.execute("DELETE FROM schema_migrations WHERE name = $1", name)
+    await connection.close()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+async def test_sessions_recorded_before_go_on_and_name_themselves(request, tmp_path, sample, store_clock, engine):
     """Rows that an older server wrote: offline access whose ID tokens named its own session."""
-    await sample.redeem(signed_on, await sample.code(signed_on, "c1"), "s1", sign_on=None)
-    assert await signed_on.end_sign_on("o1", account_id="ada", reason="logout", audit=sample.event())
-    assert await sample.advance(signed_on, "f-c1")
-    assert (await signed_on.family("f-c1")).id_token_sid == "s1"
-    await signed_on.end_session("s1", account_id="ada", reason="ended", audit=sample.event())
-    assert await told(signed_on, "session", "s1", 1) == ["s1"]
+    url = f"sqlite:///{tmp_path}/before.db" if engine == "sqlite" else request.getfixturevalue("postgres_dsn")
+    store = store_from_url(url, clock=store_clock)
+    await store.open(migrate=True)
+    await sample.register(store)
+    await sample.sign_on(store)
+    await sample.redeem(store, await sample.code(store, "c1"), "s1", sign_on=None)
+    await store.close()
+    await before_this_step(url)
+    store = store_from_url(url, clock=store_clock)
+    await store.open(migrate=True)
+    assert await store.end_sign_on("o1", account_id="ada", reason="logout", audit=sample.event())
+    assert await sample.advance(store, "f-c1")
+    assert (await store.family("f-c1")).id_token_sid == "s1"
+    await store.end_session("s1", account_id="ada", reason="ended", audit=sample.event())
+    assert await told(store, "session", "s1", 1) == ["s1"]
+    await store.close()
+
+
+async def test_a_server_of_before_that_is_being_replaced_exchanges_codes_still(
+    migrated_postgres_dsn, sample, store_clock
+):
+    """On PostgreSQL, where the schema may be newer than one of the programs."""
+    store = store_from_url(migrated_postgres_dsn, clock=store_clock)
+    await store.open(migrate=True)
+    await sample.register(store)
+    await sample.sign_on(store)
+    digest = await sample.code(store, "c1")
+    new = sample.exchange(await store.code(digest), "s1", family={"id": "f-c1"})
+    of_before = f"SELECT watchword_redeem_code($1, {OPENING}, $26)"
+    assert await store._redeem(of_before, new, sample.event("code.redeemed"), digest)
+    assert not await store._redeem(of_before, new, sample.event("code.redeemed"), digest)
+    assert (await store.family("f-c1")).id_token_sid == "s1"
+    await store.close()
 
 
 @pytest.mark.parametrize("way", ["sign_on", "account", "client", "withdrawn"])
