@@ -14,5 +14,5 @@ class OverHttp:
     def fetch(self, request):
         self.asked += request.method == "POST"
         asking = self.http.request(request.method, request.url, content=request.body, headers=dict(request.headers))
-        answer = asyncio.run_coroutine_threadsafe(asking, self.loop).result(10)
+        answer = asyncio.run_coroutine_threadsafe(asking, self.loop).result(60)
         return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)

@@ -46,7 +46,7 @@ class Process:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "watchword_server.process"], env=self.environ, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:

@@ -32,6 +32,7 @@ PATIENCE = 30_000
 """Milliseconds until an expectation is given up; nothing waits for it to pass."""
 ADMIN = ("admin@localhost", "lantern-quartz-hollow-29")
 NO_CHROMIUM = "NO CHROMIUM: the browser tests are skipped. Install one (apt-get install chromium) and run them again."
+expect.set_options(timeout=PATIENCE)
 # Chromium reports every answer of 400 and more as an error; refusals are what these tests provoke.
 REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 

@@ -18,7 +18,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 def post(url: str, **form: str) -> tuple[int, dict]:
     request = urllib.request.Request(url, urlencode(form).encode(), {"User-Agent": "curl/8.5"})
     try:
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         return refused.code, json.load(refused)

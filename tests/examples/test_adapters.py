@@ -142,7 +142,7 @@ def test_an_example_loaded_before_gunicorn_forks(name: str, issuer: FakeIssuer) 
         tell_the_story(issuer, port)
         revoked = issuer.token("eve")
         issuer.revoke(revoked)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             refusals = 0
 
             def refused_often() -> bool:

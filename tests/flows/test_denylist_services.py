@@ -116,7 +116,7 @@ class World:
 
     def ask(self, authorization: str | None) -> httpx.Response:
         headers = {} if authorization is None else {"Authorization": authorization}
-        return httpx.get(f"http://127.0.0.1:{self.port}/orders", headers=headers, timeout=30)
+        return httpx.get(f"http://127.0.0.1:{self.port}/orders", headers=headers, timeout=60)
 
     def status(self, raw: str) -> int:
         return self.ask(f"Bearer {raw}").status_code

@@ -202,7 +202,7 @@ async def test_who_does_not_ask_for_events_exactly_gets_a_page(server):
 
 
 async def test_held_readers_need_the_feeds_token(server):
-    async with live(server) as url, httpx.AsyncClient(base_url=url) as stranger, reader(url) as client:
+    async with live(server) as url, httpx.AsyncClient(base_url=url, timeout=30) as stranger, reader(url) as client:
         cursor = await cursor_of(client)
         for headers in ({}, {"authorization": "Bearer wrong"}):
             assert (await stranger.get("/revocations", params={"cursor": cursor, "wait": "25"})).status_code == 401

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from process import Process
-from revoking import SOON, Account, accepted_last, finding, following, until
+from revoking import SOON, Account, accepted_last, finding, following, settled, until
 from road import Road
 from watchword import RevocationViewStale, TokenRejected
 
@@ -39,7 +39,7 @@ def test_what_is_revoked_is_refused_by_push_long_before_the_next_question(server
         raws = [account.login() for _ in range(10)]
         late = []
         for raw in raws:
-            assert finding(verifier, raw) is None
+            assert settled(verifier, raw) is None
             acknowledged = account.logout(raw)
             late.append(accepted_last(verifier, raw) - acknowledged)
         health = verifier.health()
@@ -54,7 +54,7 @@ def test_a_stopped_server_is_refused_by_the_bound_and_taken_back_when_it_goes_on
     account = Account(server)
     raw, strict = account.login(), account.login()
     with following(server) as verifier:
-        assert finding(verifier, raw) is None
+        assert settled(verifier, raw) is None
         server.process.send_signal(signal.SIGSTOP)
         try:
             stopped = time.monotonic()
@@ -71,7 +71,7 @@ def test_a_stopped_server_is_refused_by_the_bound_and_taken_back_when_it_goes_on
         finally:
             server.process.send_signal(signal.SIGCONT)
         until(lambda: finding(verifier, raw) is None)
-        assert finding(verifier, strict) is None
+        assert settled(verifier, strict) is None
         account.logout(raw)
         until(lambda: finding(verifier, raw) is TokenRejected)
 
@@ -86,11 +86,11 @@ def test_a_server_killed_and_started_again_is_followed_again_and_nothing_it_ackn
         until(lambda: finding(verifier, raw) is RevocationViewStale)
         server.start()
         until(lambda: finding(verifier, raw) is None)
-        assert finding(verifier, gone) is TokenRejected
+        assert settled(verifier, gone) is TokenRejected
         until(lambda: verifier.health().mode == "push")
         fresh = Account(server)
         late = fresh.login()
-        assert finding(verifier, late) is None
+        assert settled(verifier, late) is None
         fresh.logout(late)
         until(lambda: finding(verifier, late) is TokenRejected)
 
@@ -100,7 +100,7 @@ def test_a_partition_hides_a_revocation_no_longer_than_the_bound(server, road, h
     account = Account(server)
     raw, other = account.login(), account.login()
     with following(server, url=f"{road.url}/revocations") as verifier:
-        assert finding(verifier, raw) is None
+        assert settled(verifier, raw) is None
         if how == "cut":
             road.cut()
         else:
@@ -117,7 +117,7 @@ def test_a_partition_hides_a_revocation_no_longer_than_the_bound(server, road, h
         road.mend()
         road.open.set()
         until(lambda: finding(verifier, other) is None)
-        assert finding(verifier, raw) is TokenRejected
+        assert settled(verifier, raw) is TokenRejected
 
 
 def test_answers_that_come_late_are_as_old_as_their_questions(server, road):
@@ -143,14 +143,14 @@ def test_a_road_that_holds_the_stream_back_falls_to_held_questions(server, road)
         until(lambda: verifier.health().mode == "push")
         merge, push._merge = push._merge, lambda data: None
         raw = account.login()
-        assert finding(verifier, raw) is None
+        assert settled(verifier, raw) is None
         account.logout(raw)
         until(lambda: verifier.health().mode == "long-poll")
         assert finding(verifier, raw) is TokenRejected
         assert verifier.health().push_error == "a stream is held back on its way"
         for _ in range(3):
             raw = account.login()
-            assert finding(verifier, raw) is None
+            assert settled(verifier, raw) is None
             account.logout(raw)
             until(lambda raw=raw: finding(verifier, raw) is TokenRejected)
         push._merge = merge
@@ -163,7 +163,7 @@ def test_a_child_of_a_fork_follows_by_itself_and_leaves_the_parent_s_stream_alon
     raw, mine = account.login(), account.login()
     with following(server) as verifier:
         until(lambda: verifier.health().mode == "push")
-        assert finding(verifier, raw) is None
+        assert settled(verifier, raw) is None
         there, here = os.pipe()
         child = os.fork()
         if child == 0:

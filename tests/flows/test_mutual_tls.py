@@ -218,7 +218,7 @@ def ask(server, authority, issued, **more):
     trust = ssl.create_default_context(cafile=str(authority.certificate))
     if issued is not None:
         trust.load_cert_chain(issued.certificate, issued.key)
-    with httpx.Client(verify=trust) as http:
+    with httpx.Client(verify=trust, timeout=30) as http:
         return http.post(
             f"{server.url}/token", data={"grant_type": "client_credentials", "client_id": "billing"}, **more
         )

@@ -244,7 +244,7 @@ def asks_for_a_certificate(url, trust):
     """Whether the server sends a CertificateRequest in the handshake (RFC 8446 §4.3.2), which a browser shows people."""
     seen = []
     trust._msg_callback = lambda _conn, _direction, _version, kind, message, _data: seen.append((kind, message))
-    with httpx.Client(verify=trust) as http:
+    with httpx.Client(verify=trust, timeout=30) as http:
         http.get(f"{url}/readyz")
     return any(getattr(message, "name", "") == "CERTIFICATE_REQUEST" for _, message in seen)
 
@@ -255,7 +255,7 @@ def test_on_a_port_of_its_own_certificates_are_asked_for_and_at_the_issuer_no_br
     assert asks_for_a_certificate(two_ports.alias, trusting(authority))
     assert not asks_for_a_certificate(two_ports.url, trusting(authority))
     form = {"grant_type": "client_credentials", "client_id": "billing"}
-    with httpx.Client(verify=trusting(authority, billing)) as http:
+    with httpx.Client(verify=trusting(authority, billing), timeout=30) as http:
         answer = http.post(f"{two_ports.alias}/token", data=form)
         assert answer.status_code == 200, answer.text
         assert said(answer.json()["access_token"])["cnf"] == {"x5t#S256": thumbprint(billing)}
@@ -266,12 +266,12 @@ def test_on_a_port_of_its_own_certificates_are_asked_for_and_at_the_issuer_no_br
         for url, other in ((two_ports.alias, two_ports.url), (two_ports.url, two_ports.alias)):
             astray = http.post(f"{url}/token", data=form, headers={"Host": urlsplit(other).netloc})
             assert (astray.status_code, astray.json()["code"]) == (421, "misdirected_request")
-    with httpx.Client(verify=trusting(authority)) as http:
+    with httpx.Client(verify=trusting(authority), timeout=30) as http:
         assert http.post(f"{two_ports.alias}/token", data=form).status_code == 401
     other = DevelopmentAuthority(tmp_path / "other", now=EpochSeconds(system_clock.now()))
     with (
         pytest.raises((httpx.HTTPError, ssl.SSLError)),
-        httpx.Client(verify=trusting(authority, other.issue_client("billing"))) as http,
+        httpx.Client(verify=trusting(authority, other.issue_client("billing")), timeout=30) as http,
     ):
         http.post(f"{two_ports.alias}/token", data=form)
     assert two_ports.stop() == 0

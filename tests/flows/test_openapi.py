@@ -29,13 +29,15 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def token(server):
     body = {"identifier": ADMIN, "password": PASSWORD, "delivery": "body"}
-    return httpx.post(f"{server.url}/auth/login", json=body).json()["access_token"]
+    return httpx.post(f"{server.url}/auth/login", json=body, timeout=30).json()["access_token"]
 
 
 @pytest.mark.parametrize("holder", ["administrator", "stranger"])
 def test_generated_calls_are_answered_as_the_document_says(server, token, tmp_path, holder):
     headers = ["-H", f"Authorization: Bearer {token}"] if holder == "administrator" else []
-    document = httpx.get(f"{server.url}/admin/api/openapi.json", headers={"Authorization": f"Bearer {token}"})
+    document = httpx.get(
+        f"{server.url}/admin/api/openapi.json", headers={"Authorization": f"Bearer {token}"}, timeout=30
+    )
     (tmp_path / "openapi.json").write_bytes(document.content)
     # TRACE and the like are answered 501 before any call is looked at (RFC 9110 §9.1), which is no fault of one.
     (tmp_path / "schemathesis.toml").write_text("[phases.coverage]\nunexpected-methods = []\n")

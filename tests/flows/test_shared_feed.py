@@ -76,12 +76,12 @@ def crew(server, road, tmp_path):
 
 
 def metric(server, name: str) -> float:
-    text = httpx.get(f"{server.url}/metrics").text
+    text = httpx.get(f"{server.url}/metrics", timeout=30).text
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE))
 
 
 def readers(server) -> tuple[float, float]:
-    text = httpx.get(f"{server.url}/metrics").text
+    text = httpx.get(f"{server.url}/metrics", timeout=30).text
     found = dict(re.findall(r'^watchword_feed_readers\{kind="(\w+)"\} (\S+)$', text, re.MULTILINE))
     return float(found.get("stream", 0)), float(found.get("poll", 0))
 

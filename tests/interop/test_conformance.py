@@ -38,7 +38,7 @@ def server(trust, peer, tmp_path_factory) -> Iterator[Secure]:
     (home / "watchword.toml").write_text("\n\n".join(tables))  # fmt: skip
     running = Secure(home, trust, WATCHWORD_SELF_REGISTRATION__DYNAMIC="open", WATCHWORD_TOKENS__ACCESS_LIFETIME="300")
     running.account = running.register()
-    with httpx.Client(base_url=running.url, verify=running.trust) as http:
+    with httpx.Client(base_url=running.url, verify=running.trust, timeout=30) as http:
         token = http.post("/auth/login", json={"identifier": ADA, "password": PASSWORD}).json()["access_token"]
         answer = http.put("/auth/profile", json=PERSON, headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 200, answer.text
@@ -133,7 +133,7 @@ async def test_prompt_and_max_age(relying, ada, server):
     assert silent["sub"] == claims["sub"]
     _, again = await rp.signs_in(ada, prompt="none", max_age="10000")
     assert again["auth_time"] == claims["auth_time"]
-    deadline = time.time() + 20
+    deadline = time.time() + 60
     while int(time.time()) <= claims["auth_time"] + 1:
         assert time.time() < deadline
         await ada.goes_to(f"{server.url}/healthz")

@@ -132,7 +132,7 @@ ENDPOINTS: dict[str, Callable[[httpx.Client, str], httpx.Response]] = {
 def test_an_endpoint_is_there_and_under_the_issuer(server, name):
     url = server.metadata[name]
     assert url.startswith(f"{server.url}/")
-    with httpx.Client(verify=server.trust) as http:
+    with httpx.Client(verify=server.trust, timeout=30) as http:
         assert ENDPOINTS[name](http, url).status_code in {200, 400, 401}
 
 
@@ -143,7 +143,7 @@ async def test_scopes_grants_and_claims(server, ada):
     told = rp.userinfo(answer["access_token"]).json() | claims
     assert {"sub", "email", "email_verified"} <= set(told)
     assert set(rp.userinfo(answer["access_token"]).json()) <= set(server.metadata["claims_supported"])
-    with httpx.Client(base_url=server.url, verify=server.trust) as http:
+    with httpx.Client(base_url=server.url, verify=server.trust, timeout=30) as http:
         own = http.post("/auth/login", json={"identifier": ADA, "password": PASSWORD}).json()["access_token"]
         plain = set(server.metadata["claims_supported"]) - {"sub", "updated_at", "email", "email_verified"}
         special = {

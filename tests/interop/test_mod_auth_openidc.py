@@ -121,7 +121,7 @@ def apache(server: Secure, trust: Trust, port: int) -> Iterator[str]:
     try:
         while True:
             try:
-                if httpx.get(f"{url}/bye.html", verify=trust.context).status_code == 200:
+                if httpx.get(f"{url}/bye.html", verify=trust.context, timeout=30).status_code == 200:
                     break
             except httpx.HTTPError:
                 time.sleep(0.05)

@@ -178,7 +178,7 @@ FORM = {"grant_type": "client_credentials", "client_id": "billing"}
 
 def asked(server: Secure, url: str, shown: Issued | None = None, **headers: str) -> httpx.Response:
     trust = server.trusting(shown)
-    with httpx.Client(verify=trust) as http:
+    with httpx.Client(verify=trust, timeout=30) as http:
         return http.post(f"{url}/token", data=FORM, headers=headers)
 
 

@@ -169,4 +169,4 @@ async def test_a_logout_brings_the_browser_back_and_tells_the_client(strict, ser
     assert logout["sid"] == told["sid"]
     assert logout["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
     assert "nonce" not in logout
-    assert httpx.get(f"{server.url}/readyz", verify=server.trust).status_code == 200
+    assert httpx.get(f"{server.url}/readyz", verify=server.trust, timeout=30).status_code == 200

@@ -19,7 +19,7 @@ from secure import ADA, Secure, Trust
 from story import PASSWORD
 
 pytestmark = pytest.mark.browser
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds until an expectation is given up."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGE = """<!doctype html><title>app</title><p id="state">loading</p>

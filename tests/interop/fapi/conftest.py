@@ -31,7 +31,7 @@ def server(trust, certificates, tmp_path_factory) -> Iterator[Secure]:
     (home / "watchword.toml").write_text("\n\n".join("\n".join(table) for table in tables))
     running = Secure(home, trust, WATCHWORD_SERVER__TLS_CLIENT_CA=str(certificates[0].certificate))
     running.account = running.register()
-    with httpx.Client(base_url=running.url, verify=running.trust) as http:
+    with httpx.Client(base_url=running.url, verify=running.trust, timeout=30) as http:
         token = http.post("/auth/login", json={"identifier": ADA, "password": PASSWORD}).json()["access_token"]
         answer = http.put("/auth/profile", json=PERSON, headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 200, answer.text

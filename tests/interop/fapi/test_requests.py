@@ -18,7 +18,7 @@ from fapi_plan import ALL, BACK, JARM, PLAIN, REFUSED_REQUEST, SIGNED, error_of,
 
 def test_discovery_end_point_verification(server):
     told = server.metadata
-    oauth = httpx.get(f"{server.url}/.well-known/oauth-authorization-server", verify=server.trust)
+    oauth = httpx.get(f"{server.url}/.well-known/oauth-authorization-server", verify=server.trust, timeout=30)
     assert (oauth.status_code, oauth.headers["content-type"]) == (200, "application/json")
     assert oauth.json()["issuer"] == told["issuer"] == server.url
     allowed = {"PS256", "ES256", "EdDSA"}

@@ -77,7 +77,7 @@ async def pour(writer: asyncio.StreamWriter, data: bytes, total: int) -> int:
     with contextlib.suppress(ConnectionError):
         while sent < total and not writer.is_closing():
             writer.write(data)
-            await asyncio.wait_for(writer.drain(), 10)
+            await asyncio.wait_for(writer.drain(), 60)
             sent += len(data)
             await asyncio.sleep(0)
     return sent
@@ -86,7 +86,7 @@ async def pour(writer: asyncio.StreamWriter, data: bytes, total: int) -> int:
 async def rest(reader: asyncio.StreamReader) -> bytes:
     """What still comes; the end of it is the end of the connection."""
     with contextlib.suppress(ConnectionError):
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 60)
     return b""
 
 
@@ -111,12 +111,14 @@ async def test_many_small_trailers_close_the_connection(connect):
 
 
 async def test_a_body_that_trickles_after_the_answer_is_given_up(connect, monkeypatch):
-    monkeypatch.setattr(http_protocol, "HEAD_DEADLINE", 0.05)
     reader, writer = await connect()
+    writer.write(GET)
+    await reader.readuntil(b"ok")
+    monkeypatch.setattr(http_protocol, "HEAD_DEADLINE", 0.05)  # from here on: it also counts from connecting
     writer.write(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 60000\r\n\r\na")
     await reader.readuntil(b"ok")
     for _ in range(100):
-        if reader.at_eof():
+        if reader.at_eof() or reader.exception() is not None:
             break
         with contextlib.suppress(ConnectionError):
             writer.write(b"a")
@@ -124,7 +126,8 @@ async def test_a_body_that_trickles_after_the_answer_is_given_up(connect, monkey
         await asyncio.sleep(0.01)
     # No second answer either: it would be taken for that to the next request.
     assert await rest(reader) == b""
-    assert reader.at_eof()
+    # What came too late for the server to read turns its end of the connection into a reset.
+    assert reader.at_eof() or isinstance(reader.exception(), ConnectionResetError)
 
 
 async def test_a_body_that_ends_after_the_answer_leaves_the_connection_usable(connect):
