@@ -29,6 +29,8 @@ ELSEWHERE = {
     "revocation_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported",
     "introspection_endpoint_auth_signing_alg_values_supported", "revocation_endpoint_auth_signing_alg_values_supported",
     "userinfo_encryption_alg_values_supported", "userinfo_encryption_enc_values_supported",
+    "id_token_encryption_alg_values_supported", "id_token_encryption_enc_values_supported",
+    "request_object_encryption_alg_values_supported", "request_object_encryption_enc_values_supported",
     "grant_types_supported", "claims_supported", "authorization_signing_alg_values_supported",
 }  # fmt: skip
 """Lists whose every value a test below of its own uses."""
@@ -60,6 +62,7 @@ def server(start) -> Secure:
         WATCHWORD_TOKENS__ACCESS_LIFETIME="300",
         WATCHWORD_FEED__TOKEN=FEED,
         WATCHWORD_THROTTLE__REGISTRATIONS="10000",
+        WATCHWORD_OAUTH__REQUEST_OBJECT_ENCRYPTION="ECDH-ES+A256KW,RSA-OAEP-256",
         WATCHWORD_ROLES=json.dumps({"user": {}, "admin": {"scopes": ["watchword:admin"]}}),
         WATCHWORD_SCOPES=json.dumps({"read": "Read your things"}),
     )
@@ -215,10 +218,51 @@ async def test_every_algorithm_of_id_tokens_and_userinfo(server, ada):
         assert (signed["sub"], signed["aud"]) == (claims["sub"], rp.client_id)
 
 
+def encryption_key(algorithm: str) -> Any:
+    options = {"kid": "enc", "use": "enc", "alg": algorithm}
+    return jwk.RSAKey.generate_key(2048, options) if "RSA" in algorithm else jwk.ECKey.generate_key("P-256", options)
+
+
+async def test_every_encryption_of_id_tokens(server, ada):
+    for algorithm in server.metadata["id_token_encryption_alg_values_supported"]:
+        key = encryption_key(algorithm)
+        for encoding in server.metadata["id_token_encryption_enc_values_supported"]:
+            rp = registered(
+                server, id_token_encrypted_response_alg=algorithm, id_token_encrypted_response_enc=encoding,
+                jwks={"keys": [key.as_dict(private=False)]},
+            )  # fmt: skip
+            told = await rp.asks(ada)
+            answer = rp.exchange(told).json()
+            opened = jwe.decrypt_compact(answer["id_token"], key, algorithms=[algorithm, encoding])
+            assert (opened.headers()["enc"], opened.headers()["cty"]) == (encoding, "JWT")
+            assert rp.id_token(answer | {"id_token": opened.plaintext.decode()}, told)["sub"] == server.account
+
+
+async def test_every_encryption_of_request_objects(server, ada):
+    signer = key_for("ES256")
+    for algorithm in server.metadata["request_object_encryption_alg_values_supported"]:
+        for encoding in server.metadata["request_object_encryption_enc_values_supported"]:
+            rp = registered(
+                server, signer, request_object_encryption_alg=algorithm, request_object_encryption_enc=encoding
+            )
+            inside = rp.request(state=algorithm) | {
+                "iss": rp.client_id,
+                "aud": server.url,
+                "exp": int(time.time()) + 60,
+            }
+            signed = jwt.encode({"alg": "ES256", "kid": "ES256"}, inside, signer, algorithms=["ES256"])
+            known = rp.http.get(rp.op["jwks_uri"]).json()["keys"]
+            to = next(key for key in known if (key["use"], key["alg"]) == ("enc", algorithm))
+            header = {"alg": algorithm, "enc": encoding, "kid": to["kid"], "cty": "JWT"}
+            sealed = jwe.encrypt_compact(header, signed, jwk.import_key(to), algorithms=[algorithm, encoding])
+            query = {"client_id": rp.client_id, "response_type": "code", "scope": "openid", "request": sealed}
+            back = await passes(ada, rp.address(query))
+            assert dict(parse_qsl(urlsplit(back).query))["state"] == algorithm
+
+
 async def test_every_encryption_of_userinfo(server, ada):
     for algorithm in server.metadata["userinfo_encryption_alg_values_supported"]:
-        options = {"kid": "enc", "use": "enc", "alg": algorithm}
-        key = jwk.RSAKey.generate_key(2048, options) if "RSA" in algorithm else jwk.ECKey.generate_key("P-256", options)
+        key = encryption_key(algorithm)
         for encoding in server.metadata["userinfo_encryption_enc_values_supported"]:
             rp = registered(
                 server, userinfo_encrypted_response_alg=algorithm, userinfo_encrypted_response_enc=encoding,
