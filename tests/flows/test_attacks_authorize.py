@@ -72,9 +72,11 @@ async def test_duplicate_parameters_are_refused_on_a_page_by_get_and_by_post(oau
 
 @pytest.mark.rfc("9207 §2/1")
 @pytest.mark.rfc("9207 §2/2")
+@pytest.mark.rfc("9207 §2.3/1")
 @pytest.mark.rfc("9700 §4.4.2")
 async def test_mix_up_every_answer_says_which_server_gave_it(oauth, ada):
     await oauth.client()
+    assert (await oauth.http.get("/.well-known/oauth-authorization-server")).json()["issuer"] == ISSUER
     for changes in (
         {"response_type": "token"},
         {"scope": "nope"},

@@ -391,7 +391,7 @@ async def test_a_sign_on_ends_when_it_is_idle_and_when_the_password_changes(oaut
 
 
 @pytest.mark.rfc("8414 §2/2")
-@pytest.mark.rfc("9207 §2.3")
+@pytest.mark.rfc("9207 §2.3/2")
 @pytest.mark.rfc("9700 §2.1.1/4")
 async def test_discovery_says_what_is_served_and_every_page_is_complete_without_javascript(oauth, ada):
     metadata = (await oauth.http.get("/.well-known/oauth-authorization-server")).json()
