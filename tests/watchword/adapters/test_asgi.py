@@ -1,11 +1,12 @@
 """Plain ASGI: WebSockets, streams that end with their token, gates within gates."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from watchword.adapters.asgi import BearerMiddleware, accepted_subprotocol, presented_by, token_of
 from watchword.adapters.gate import Presented
-from watchword.testing import FakeDpopKey
+from watchword.testing import FakeClock, FakeDpopKey, FakeIssuer
 
 from .conftest import BARE, MALFORMED
 from .stages.callers import AsgiCaller
@@ -107,13 +108,82 @@ async def test_what_goes_on_in_a_token_s_name_ends_with_it(issuer, client, kind)
     under_way = asyncio.ensure_future(app(scope, client._receiver(), client._sender(sent)))
     await begun.wait()
     issuer.revoke(token)
-    await asyncio.wait_for(under_way, 20)
+    await asyncio.wait_for(under_way, 60)
     assert ended == ["cancelled"]
     last = sent[-1]
     if kind == "websocket":
         assert (last["type"], last["code"]) == ("websocket.close", 1008)
     else:
         assert last["type"] == "http.response.start", "an answer without its end is known not to be whole"
+
+
+async def begun_and_ended(issuer, client, kind, app, *, why="revoked"):
+    """Serve, end the token once the application waits, and tell what was sent."""
+    token, sent = issuer.token(), []
+    waits = asyncio.Event()
+    middleware = BearerMiddleware(app(waits), issuer.verifier(), ends_with_token=True)
+    scope = client._scope(kind, "/", [f"Bearer {token}"], ()) | {"method": "GET"}
+    under_way = asyncio.ensure_future(middleware(scope, client._receiver(), client._sender(sent)))
+    await waits.wait()
+    if why == "revoked":
+        issuer.revoke(token)
+    else:
+        issuer.clock.advance(86_400)
+    await asyncio.wait_for(under_way, 60)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("why", "said"), [("revoked", "the access token was revoked"), ("expired", "the access token has expired")]
+)
+async def test_a_request_of_which_nothing_was_answered_when_its_token_ends_is_refused(client, why, said):
+    def app(waits):
+        async def silent(scope, receive, send):
+            waits.set()
+            await asyncio.Event().wait()
+
+        return silent
+
+    issuer = FakeIssuer(clock=FakeClock())
+    start, body = await begun_and_ended(issuer, client, "http", app, why=why)
+    challenge = f'Bearer error="invalid_token", error_description="{said}"'.encode()
+    assert (start["status"], dict(start["headers"])[b"www-authenticate"]) == (401, challenge)
+    assert body["body"] == b'{"detail":"%s"}' % said.encode()
+
+
+@pytest.mark.parametrize("last", ["websocket.close", "websocket.http.response.start"])
+async def test_a_websocket_that_is_being_closed_when_its_token_ends_is_closed_once(issuer, client, last):
+    def app(waits):
+        async def closing(scope, receive, send):
+            await send({"type": last, "code": 1000, "status": 404, "headers": []})
+            waits.set()
+            await asyncio.Event().wait()
+
+        return closing
+
+    assert [message["type"] for message in await begun_and_ended(issuer, client, "websocket", app)] == [last]
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_an_application_that_takes_no_notice_says_nothing_more(issuer, client, kind):
+    begin, more = {
+        "http": ("http.response.start", "http.response.body"),
+        "websocket": ("websocket.accept", "websocket.send"),
+    }[kind]
+
+    def app(waits):
+        async def deaf(scope, receive, send):
+            await send({"type": begin, "status": 200, "headers": []})
+            waits.set()
+            while True:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+                await send({"type": more, "body": b"never", "text": "never"})
+
+        return deaf
+
+    types = [message["type"] for message in await begun_and_ended(issuer, client, kind, app)]
+    assert types == ([begin, "websocket.close"] if kind == "websocket" else [begin])
 
 
 async def test_an_answer_that_ends_by_itself_is_left_alone(issuer):

@@ -1,10 +1,12 @@
 """gRPC: both interceptors before calls of all four kinds, over a real socket."""
 
 import asyncio
+import gc
 import json
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import SimpleNamespace
 
 import grpc
@@ -132,15 +134,22 @@ def serve(request):
 
 
 async def call(channel, method, *authorization, kind="unary_unary", service="notes.Notes", sent=(b"one", b"two")):
-    """Call, and tell how it went: code, detail, trailing metadata, answers."""
+    """Call, and tell how it went: code, detail, trailing metadata, answers.
+
+    With ``sent=None`` nothing is sent, the end of it included, before the call is over: gRPC's client reports a call that
+    ends while it sends as an error of its own.
+    """
     metadata = tuple(("authorization", value) for value in authorization)
+    is_over = asyncio.Event()
 
     async def requests():
-        for message in sent:
+        for message in sent or ():
             yield message
+        if sent is None:
+            await is_over.wait()
 
     begun = getattr(channel, kind)(f"/{service}/{method}")(
-        requests() if kind.startswith("stream") else b"one", metadata=metadata, timeout=20
+        requests() if kind.startswith("stream") else b"one", metadata=metadata, timeout=60
     )
     answers = []
     try:
@@ -151,6 +160,7 @@ async def call(channel, method, *authorization, kind="unary_unary", service="not
     except aio.AioRpcError:
         pass
     trailers = dict(await begun.trailing_metadata() or ())
+    is_over.set()
     return SimpleNamespace(code=await begun.code(), detail=await begun.details(), trailers=trailers, answers=answers)
 
 
@@ -167,8 +177,7 @@ async def test_a_good_token_comes_in_by_every_kind_of_call(serve, issuer, kind):
 async def test_without_a_token_no_kind_of_call_is_answered(serve, issuer, kind):
     async with serve(issuer) as channel:
         for values in ([], ["Basic YTpi"], ["abc.def.ghi"]):
-            # Nothing is sent: the client would report a call that ended before all was sent as an error of its own.
-            done = await call(channel, kind, *values, kind=kind, sent=())
+            done = await call(channel, kind, *values, kind=kind, sent=None)
             assert (done.code, done.answers) == (grpc.StatusCode.UNAUTHENTICATED, [])
             assert (done.detail, done.trailers["www-authenticate"]) == ("an access token is required", "Bearer")
 
@@ -271,7 +280,7 @@ class Endless:
 async def test_a_stream_of_asyncio_ends_the_moment_its_token_does(issuer, kind):
     token = issuer.token()
     async with serve_async(issuer, servicer=Endless()) as channel:
-        under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind))
+        under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind, sent=None))
         while not issuer.view._listeners:
             await asyncio.sleep(0.005)
         issuer.revoke(token)
@@ -298,7 +307,7 @@ async def test_a_stream_ends_though_its_token_does_while_something_is_sent(issue
     async with serve_async(issuer, servicer=Saying()) as channel:
         for moment in range(60):
             token = issuer.token()
-            under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind))
+            under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind, sent=None))
             while not issuer.view._listeners:
                 await asyncio.sleep(0)
             for _ in range(moment):
@@ -306,6 +315,58 @@ async def test_a_stream_ends_though_its_token_does_while_something_is_sent(issue
             issuer.revoke(token)
             done = await under_way
             assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
+
+
+class Deaf(Endless):
+    """Takes no notice of being cancelled."""
+
+    async def unary_stream(self, request, context):
+        while True:
+            with suppress(asyncio.CancelledError):
+                await context.write(b"more")
+
+
+async def test_a_method_that_takes_no_notice_sends_nothing_more_once_its_token_has_ended(issuer):
+    token = issuer.token()
+    async with serve_async(issuer, servicer=Deaf()) as channel:
+        under_way = asyncio.ensure_future(
+            call(channel, "unary_stream", f"Bearer {token}", kind="unary_stream", sent=None)
+        )
+        while not issuer.view._listeners:
+            await asyncio.sleep(0.005)
+        issuer.revoke(token)
+        done = await under_way
+        assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
+
+
+class Aborting(Endless):
+    """Ends its calls itself, and says when it is about to."""
+
+    def __init__(self):
+        self.about_to = asyncio.Event()
+
+    async def unary_stream(self, request, context):
+        self.about_to.set()
+        await context.abort(grpc.StatusCode.ABORTED, "its own")
+
+
+async def test_a_call_that_its_method_is_ending_when_its_token_ends_is_ended_once(issuer, caplog):
+    servicer = Aborting()
+    async with serve_async(issuer, servicer=servicer) as channel:
+        for moment in range(20):
+            token = issuer.token()
+            under_way = asyncio.ensure_future(
+                call(channel, "unary_stream", f"Bearer {token}", kind="unary_stream", sent=None)
+            )
+            await servicer.about_to.wait()
+            servicer.about_to.clear()
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            issuer.revoke(token)
+            done = await under_way
+            assert (done.code, done.detail) == (grpc.StatusCode.ABORTED, "its own")
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 class Waiting(Sync):
@@ -316,7 +377,7 @@ class Waiting(Sync):
 
     def unary_stream(self, request, context):
         yield b"first"
-        self.more.wait(20)
+        self.more.wait(60)
         yield b"never"
 
 
@@ -324,7 +385,7 @@ async def test_a_stream_of_threads_ends_with_its_next_message(issuer):
     token, servicer = issuer.token(), Waiting()
     async with serve_sync(issuer, servicer=servicer) as channel:
         begun = channel.unary_stream("/notes.Notes/unary_stream")(
-            b"", metadata=(("authorization", f"Bearer {token}"),), timeout=20
+            b"", metadata=(("authorization", f"Bearer {token}"),), timeout=60
         )
         assert await begun.read() == b"first"
         issuer.revoke(token)

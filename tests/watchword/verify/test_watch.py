@@ -10,7 +10,7 @@ from watchword import Revocations, Verifier
 from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.watch import Ended, TokenEnded
 
-SOON = 10
+SOON = 60
 
 
 @pytest.fixture
@@ -192,6 +192,71 @@ async def test_work_is_cancelled_and_its_own_errors_pass(issuer):
                 await watch.run(works())
         assert caught.value.why is Ended.REVOKED
         assert cancelled.is_set()
+
+
+async def test_work_that_lost_its_cancellation_is_cancelled_again(issuer, monkeypatch):
+    monkeypatch.setattr("watchword.verify.watch._PATIENCE", 0.01)
+    verifier, lost = issuer.verifier(), []
+
+    async def goes_on():
+        for _ in range(3):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as cancelled:
+                lost.append(cancelled)
+        await asyncio.Event().wait()
+
+    with verifier.watch(token_of(verifier, issuer)) as watch:
+        asyncio.get_running_loop().call_soon(issuer.cut_off, "account", "ada")
+        with pytest.raises(TokenEnded):
+            async with asyncio.timeout(SOON):
+                await watch.run(goes_on())
+    assert len(lost) == 3
+    assert asyncio.current_task().cancelling() == 0
+    await asyncio.sleep(0.05)  # in which it would be cancelled once more, if leaving did not put an end to that
+
+
+async def test_cleaning_up_has_its_time(issuer):
+    verifier, cleaned = issuer.verifier(), []
+
+    async def works():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(50):
+                await asyncio.sleep(0)
+            cleaned.append(True)
+
+    with verifier.watch(token_of(verifier, issuer)) as watch:
+        asyncio.get_running_loop().call_soon(issuer.cut_off, "account", "ada")
+        with pytest.raises(TokenEnded):
+            await watch.run(works())
+    assert cleaned == [True]
+
+
+async def test_what_waits_with_a_limit_ends_though_what_it_waits_for_comes_in_the_same_moment(issuer, monkeypatch):
+    """`asyncio.wait_for` of Python 3.11 drops such a cancellation."""
+    monkeypatch.setattr("watchword.verify.watch._PATIENCE", 0.01)
+    verifier, news = issuer.verifier(), asyncio.Queue()
+
+    async def follows():
+        while True:
+            await asyncio.wait_for(news.get(), SOON)
+
+    with verifier.watch(token_of(verifier, issuer)) as watch:
+        for ticks in range(6):
+
+            def tell(left=ticks):
+                if left:
+                    asyncio.get_running_loop().call_soon(tell, left - 1)
+                else:
+                    news.put_nowait("what came")
+
+            asyncio.get_running_loop().call_soon(tell)
+        asyncio.get_running_loop().call_soon(issuer.cut_off, "account", "ada")
+        with pytest.raises(TokenEnded):
+            async with asyncio.timeout(SOON):
+                await watch.run(follows())
 
 
 async def test_a_cancellation_from_outside_stays_one(issuer):

@@ -14,7 +14,7 @@ from watchword.adapters.gate import Admitted, AnyVerifier, Gate, Presented, body
 from watchword.adapters.open_streams import until_revoked
 from watchword.adapters.requirement import Asked, Requirement
 from watchword.verify.access_token import AccessToken
-from watchword.verify.watch import TokenEnded
+from watchword.verify.watch import TokenEnded, Watch
 
 __all__ = ["BearerMiddleware", "accepted_subprotocol", "presented_by", "token_of", "until_revoked"]
 
@@ -26,6 +26,7 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 KEY: Final = "watchword.token"
 """Where the scope holds how a request was let in."""
 _POLICY_VIOLATION: Final = 1008
+_LAST_OF_WEBSOCKETS: Final = frozenset({"websocket.close", "websocket.http.response.start"})
 
 
 class BearerMiddleware:
@@ -77,16 +78,39 @@ class BearerMiddleware:
             await self._until_revoked(admitted.token, scope, receive, send)
 
     async def _until_revoked(self, token: AccessToken, scope: Scope, receive: Receive, send: Send) -> None:
-        async def go_on() -> None:
-            await self.app(scope, receive, send)
-
         with self.gate.verifier.watch(token) as watch:  # type: ignore[attr-defined]
+            answer = _Answer(send, watch)
             try:
-                await watch.run(go_on())
+                await watch.run(_called(self.app, scope, receive, answer.send))
             except TokenEnded as over:
-                # An answer that was begun is left without its end, which tells the client that it is not whole.
                 if scope["type"] == "websocket":
-                    await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(over)})
+                    if not answer.is_closed:
+                        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(over)})
+                elif not answer.is_begun:
+                    await _refuse(scope, receive, send, self.gate.over(token, over))
+                # Else it is left without its end, which tells the client that it is not whole.
+
+
+class _Answer:
+    """What an application has said so far. It says nothing more once its token has ended, cancelled or not."""
+
+    def __init__(self, send: Send, watch: Watch) -> None:
+        self._send = send
+        self._watch = watch
+        self.is_begun: bool = False
+        self.is_closed: bool = False
+        """Whether a WebSocket was closed, or is being refused, by the application itself."""
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if self._watch.ended is not None:
+            raise TokenEnded(self._watch.ended)
+        self.is_begun = True
+        self.is_closed = self.is_closed or message["type"] in _LAST_OF_WEBSOCKETS
+        await self._send(message)
+
+
+async def _called(app: Application, scope: Scope, receive: Receive, send: Send) -> None:
+    await app(scope, receive, send)
 
 
 def token_of(scope: Scope) -> AccessToken:

@@ -22,6 +22,7 @@ from watchword.verify.check import check_privileges
 from watchword.verify.errors import RejectionReason, TokenRejected, VerifierUnavailable
 from watchword.verify.possession import Possession
 from watchword.verify.staleness import IntrospectionDue, WhenStale
+from watchword.verify.watch import Ended, TokenEnded
 
 
 class AnyVerifier(Protocol):
@@ -159,9 +160,14 @@ class Gate:
         try:
             check_privileges(token, **_privileges(requirement), now=self._now())
         except TokenRejected as error:
-            # Which scheme it came with is not known here any more; a token bound to a key came with DPoP.
-            bound = token.cnf is not None and token.cnf.jkt is not None
-            raise self.bearer.refused(error, Scheme.DPOP if bound else Scheme.BEARER) from error
+            raise self.bearer.refused(error, _scheme_of(token)) from error
+
+    def over(self, token: AccessToken, over: TokenEnded) -> Refused:
+        """What to answer to a request whose token ended while it was being answered, if nothing was said yet."""
+        if over.why is Ended.STALE:
+            return self.bearer.refused(VerifierUnavailable(str(over)))
+        reason = RejectionReason.EXPIRED if over.why is Ended.EXPIRED else RejectionReason.REVOKED
+        return self.bearer.refused(TokenRejected(reason), _scheme_of(token))
 
     def _known(
         self, presented: Presented, requirement: Requirement, before: object, *, anew: bool = False
@@ -217,6 +223,11 @@ class Gate:
             except VerifierUnavailable:
                 pass
         return await asyncio.to_thread(self.verifier.verify, raw, **asked)
+
+
+def _scheme_of(token: AccessToken) -> Scheme:
+    """Which scheme a token came with, where that is not known any more: with DPoP, if it is bound to a key."""
+    return Scheme.DPOP if token.cnf is not None and token.cnf.jkt is not None else Scheme.BEARER
 
 
 def _privileges(requirement: Requirement) -> dict[str, Any]:

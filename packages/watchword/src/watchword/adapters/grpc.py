@@ -153,10 +153,10 @@ class AsyncBearerInterceptor(_Interceptor, aio.ServerInterceptor):
                 return await anext(iterator, _END)
 
             async def stream(request: Any, rpc: Any) -> AsyncIterator[Any]:
-                context = _Context(rpc)
-                iterator = inner(request, context)
                 with watching(token) as watch:
-                    while (item := await _going_on(watch, context, following(iterator))) is not _END:
+                    context = _Context(rpc, watch)
+                    iterator = inner(request, context)
+                    while (item := await _going_on(context, following(iterator))) is not _END:
                         yield item
 
             return stream
@@ -164,9 +164,9 @@ class AsyncBearerInterceptor(_Interceptor, aio.ServerInterceptor):
             return _in_this_context(inner)
 
         async def call(request: Any, rpc: Any) -> Any:
-            context = _Context(rpc)
             with watching(token) as watch:
-                return await _going_on(watch, context, inner(request, context))
+                context = _Context(rpc, watch)
+                return await _going_on(context, inner(request, context))
 
         return call
 
@@ -174,42 +174,62 @@ class AsyncBearerInterceptor(_Interceptor, aio.ServerInterceptor):
 class _Context:
     """The context of a call that may be ended at any moment. What it sends is sent whole, even if whoever waits for it
     is cancelled: gRPC takes no status while a message is under way, and its client would wait until its deadline.
+
+    Sends nothing more once the token has ended, whether or not the method takes notice of being cancelled.
     """
 
-    def __init__(self, rpc: Any) -> None:
+    def __init__(self, rpc: Any, watch: Watch) -> None:
         self._rpc = rpc
+        self.watch: Watch = watch
         self._sending: set[asyncio.Task[None]] = set()
+        self._aborting: asyncio.Task[None] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rpc, name)
 
     async def write(self, message: Any) -> None:
-        await self._send(self._rpc.write(message))
+        await asyncio.shield(self._begun(self._rpc.write, message))
 
     async def send_initial_metadata(self, metadata: Any) -> None:
-        await self._send(self._rpc.send_initial_metadata(metadata))
+        await asyncio.shield(self._begun(self._rpc.send_initial_metadata, metadata))
 
-    async def _send(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+    async def abort(self, *args: Any, **kwargs: Any) -> None:
+        aborting = self._begun(self._rpc.abort, *args, **kwargs)
+        self._aborting = self._aborting or aborting
+        await asyncio.shield(aborting)
+
+    def _begun(self, send: Callable[..., Coroutine[Any, Any, None]], *args: Any, **kwargs: Any) -> asyncio.Task[None]:
+        if self.watch.ended is not None:
+            raise TokenEnded(self.watch.ended)
+        task = asyncio.ensure_future(send(*args, **kwargs))
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-        await asyncio.shield(task)
+        task.add_done_callback(self._sent)
+        return task
 
-    async def sent(self) -> None:
-        """Wait until nothing is under way any more; what failed was told to whoever sent it."""
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, though whoever sent it may be gone
+
+    async def end(self, over: TokenEnded) -> None:
+        """End the call in the token's name, unless the method has ended it. Waits until nothing is under way any more.
+
+        Raises: gRPC's AbortError.
+        """
         if self._sending:
             await asyncio.wait(self._sending)
+        if self._aborting is not None:
+            await self._aborting
+        code = grpc.StatusCode.UNAVAILABLE if over.why is Ended.STALE else grpc.StatusCode.UNAUTHENTICATED
+        await self._rpc.abort(code, str(over))
 
 
-async def _going_on(watch: Watch, context: _Context, work: Coroutine[Any, Any, Any]) -> Any:
+async def _going_on(context: _Context, work: Coroutine[Any, Any, Any]) -> Any:
     """Await work in a token's name; end the call in its place when the token ends."""
     try:
-        return await watch.run(work)
+        return await context.watch.run(work)
     except TokenEnded as over:
-        stale = over.why is Ended.STALE
-        code = grpc.StatusCode.UNAVAILABLE if stale else grpc.StatusCode.UNAUTHENTICATED
-        await context.sent()
-        await context.abort(code, str(over))
+        await context.end(over)
         raise
 
 

@@ -23,6 +23,8 @@ from watchword.verify.staleness import WhenStale, accepts
 
 _LONGEST_NAP: Final = 1.0
 _SHORTEST_NAP: Final = 0.001
+_PATIENCE: Final = 5.0
+"""Seconds that what was cancelled has for its cleaning up, before it is cancelled again."""
 _Result = TypeVar("_Result")
 
 
@@ -43,6 +45,39 @@ class TokenEnded(Exception):  # noqa: N818 - a finding about the token, not a fa
         self.why = why
 
 
+class _Scope:
+    """What one task does inside a scope. Cancelled once more whenever it goes on for long."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("only what a task does can be ended")
+        self._task: asyncio.Task[Any] = task
+        self._before: int = task.cancelling()
+        self._times: int = 0
+        self._next: asyncio.Handle | None = None
+
+    def end(self) -> None:
+        """Cancel, from the next turn of the loop on."""
+        self._next = asyncio.get_running_loop().call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        self._times += 1
+        self._task.cancel()
+        # One cancellation may be lost in the code of others, and the token's work would go on for good:
+        # before Python 3.12 asyncio.wait_for drops one that comes in the same moment as what it waits for.
+        self._next = asyncio.get_running_loop().call_later(_PATIENCE, self._cancel)
+
+    def leave(self) -> bool:
+        """Cancel no more. Returns: whether this scope, and nobody else, has cancelled the task."""
+        if self._next is not None:
+            self._next.cancel()
+        left, times, self._times = self._before, self._times, 0
+        for _ in range(times):
+            left = self._task.uncancel()
+        return times > 0 and left <= self._before
+
+
 class Watch:
     """One token watched over, on one event loop. A context manager; leaving it ends the watch without a reason."""
 
@@ -50,7 +85,7 @@ class Watch:
 
     def __init__(self, watches: Watches, token: AccessToken, bound: float | None, when_stale: WhenStale) -> None:
         self._watches = watches
-        self._scopes: set[asyncio.Timeout] = set()
+        self._scopes: set[_Scope] = set()
         self.token: AccessToken = token
         self.bound: float | None = bound
         self.when_stale: WhenStale = when_stale
@@ -59,23 +94,23 @@ class Watch:
 
     @asynccontextmanager
     async def scope(self) -> AsyncIterator[None]:
-        """What is awaited inside is cancelled the moment the token ends.
+        """What is awaited inside is cancelled the moment the token ends, and again if it still goes on after 5 seconds.
 
         Raises: TokenEnded, in the place of that cancellation, or at once if the token has ended before.
         """
+        if self.ended is not None:
+            raise TokenEnded(self.ended)
+        scope = _Scope()
+        self._scopes.add(scope)
         try:
-            async with asyncio.timeout(None) as scope:
-                if self.ended is not None:
-                    raise TokenEnded(self.ended)
-                self._scopes.add(scope)
-                try:
-                    yield
-                finally:
-                    self._scopes.discard(scope)
-        except TimeoutError:
-            if scope.expired() and self.ended is not None:
+            yield
+        except asyncio.CancelledError:
+            if scope.leave() and self.ended is not None:
                 raise TokenEnded(self.ended) from None
             raise
+        finally:
+            self._scopes.discard(scope)
+            scope.leave()
 
     async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         """Await ``work`` in a `scope`. Raises: TokenEnded."""
@@ -97,7 +132,7 @@ class Watch:
         if self.ended is None:
             self.ended = why
             for scope in self._scopes:
-                scope.reschedule(asyncio.get_running_loop().time())
+                scope.end()
         self._watches.remove(self)
 
     def __enter__(self) -> Self:
