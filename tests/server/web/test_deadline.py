@@ -71,3 +71,22 @@ async def test_the_inner_of_two_that_expires_is_the_one_that_tells() -> None:
 def test_outside_of_a_task_it_is_refused() -> None:
     with pytest.raises(RuntimeError), Deadline(1):
         pass
+
+
+async def test_many_at_once_end_each_in_its_time_and_those_that_were_left_do_not() -> None:
+    async def wait(seconds: float) -> bool:
+        with Deadline(0.05):
+            if seconds:
+                await asyncio.sleep(seconds)
+        return False
+
+    async def waited(seconds: float) -> bool:
+        try:
+            return await wait(seconds)
+        except TimeoutError:
+            return True
+
+    async with asyncio.timeout(60):
+        assert await asyncio.gather(*(waited(seconds) for seconds in (600, 0, 600, 0))) == [True, False, True, False]
+        # A later one is ended too, after the timer of the first ones has rung.
+        assert await waited(600)

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 from watchword.jose import strict_json
 from watchword.jose.errors import JoseError, Reason
 
@@ -60,17 +61,35 @@ async def read_body(request: Request, limits: BodyLimits = DEFAULT_LIMITS) -> by
         raise ProblemError(415, "unsupported_encoding", "The body must not be compressed.", headers=_CLOSE)
     if announced.isascii() and announced.isdigit() and (len(announced) > 15 or int(announced) > limits.max_bytes):
         raise _too_large(limits)
-    body = bytearray()
     try:
         with Deadline(limits.timeout):
-            async for chunk in request.stream():
-                if len(body) + len(chunk) > limits.max_bytes:
-                    raise _too_large(limits)
-                body += chunk
+            return await _received(request.receive, limits)
     except TimeoutError:
         detail = f"The body was not received within {limits.timeout:g} seconds."
         raise ProblemError(408, "body_timeout", detail, headers=_CLOSE) from None
+
+
+async def _received(receive: Receive, limits: BodyLimits) -> bytes:
+    first, more = await _chunk(receive)
+    if len(first) > limits.max_bytes:
+        raise _too_large(limits)
+    if not more:
+        return first
+    body = bytearray(first)
+    while more:
+        chunk, more = await _chunk(receive)
+        if len(body) + len(chunk) > limits.max_bytes:
+            raise _too_large(limits)
+        body += chunk
     return bytes(body)
+
+
+async def _chunk(receive: Receive) -> tuple[bytes, bool]:
+    """What there is of a body, and whether more comes."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _too_large(limits: BodyLimits) -> ProblemError:
@@ -167,21 +186,23 @@ def parse_parameters(
         raise ProblemError(400, "invalid_form", "The form has too many parameters, or bytes that are not ASCII.")
     found: dict[str, str] = {}
     repeated: list[str] = []
-    for part in raw.split(b"&"):
-        name, _, value = part.partition(b"=")
-        key = _unquote(name)
-        if key == repeatable:
-            repeated.append(_unquote(value))
-            continue
-        if key in found:
+    for part in raw.decode("ascii").split("&"):
+        name, _, value = part.partition("=")
+        if "%" in part or "+" in part:
+            name, value = _unquote(name), _unquote(value)
+        if name == repeatable:
+            repeated.append(value)
+        elif name in found:
             raise ProblemError(400, "duplicate_parameter", "A parameter is given more than once.")
-        if part:
-            found[key] = _unquote(value)
-    return {key: value for key, value in found.items() if value}, tuple(filter(None, repeated))
+        elif part:
+            found[name] = value
+    if "" in found.values():
+        found = {name: value for name, value in found.items() if value}
+    return found, tuple(filter(None, repeated))
 
 
-def _unquote(raw: bytes) -> str:
-    raw = raw.replace(b"+", b" ")
+def _unquote(text: str) -> str:
+    raw = text.encode("ascii").replace(b"+", b" ")
     if b"%" in raw:
         head, *parts = raw.split(b"%")
         try:

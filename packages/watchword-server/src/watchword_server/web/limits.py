@@ -45,15 +45,26 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if refused := self._refusal(scope):
+        refused, chunked = self._judge(scope)
+        if refused is not None:
             await refused.response()(scope, receive, send)
             return
-        if _TRANSFER_ENCODING in [name for name, _ in scope["headers"]]:
+        if chunked:
             receive = self._counting(receive)
         if scope["path"] in self._untimed:
             await self._app(scope, receive, send)
             return
-        await self._timed(scope, receive, send)
+        answer, send = answer_of(scope, send)
+        deadline = Deadline(self._limits.timeout)
+        try:
+            with deadline:
+                await self._app(scope, receive, send)
+        except TimeoutError:
+            if answer.status or not deadline.expired:
+                raise
+            detail = "The request took too long and was given up."
+            late = problem_response(503, "request_timeout", detail, headers={"retry-after": "1"})
+            await late(scope, receive, send)
 
     def _counting(self, receive: Receive) -> Receive:
         """A body whose length is not announced is cut off when it grows too long, for readers that do not count."""
@@ -69,38 +80,29 @@ class Limits:
 
         return counting
 
-    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer, send = answer_of(scope, send)
-        deadline = Deadline(self._limits.timeout)
-        try:
-            with deadline:
-                await self._app(scope, receive, send)
-        except TimeoutError:
-            if answer.status or not deadline.expired:
-                raise
-            detail = "The request took too long and was given up."
-            late = problem_response(503, "request_timeout", detail, headers={"retry-after": "1"})
-            await late(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> ProblemError | None:
+    def _judge(self, scope: Scope) -> tuple[ProblemError | None, bool]:
+        """Why the request is refused, if it is; and whether its body comes in chunks."""
         limits = self._limits
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if scope["method"] not in _METHODS:
-            return ProblemError(501, "unknown_method", "The method is not supported.")
+            return ProblemError(501, "unknown_method", "The method is not supported."), False
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > limits.max_url:
-            return ProblemError(414, "url_too_long", f"The URL is longer than {limits.max_url} bytes.")
-        size, single, announced = 0, [], b"0"
+            return ProblemError(414, "url_too_long", f"The URL is longer than {limits.max_url} bytes."), False
+        size, single, announced, chunked = 0, [], b"0", False
         for name, value in headers:
             size += len(name) + len(value)
             if name in _SINGLE:
                 single.append(name)
                 if name == _CONTENT_LENGTH:
                     announced = value
+            elif name == _TRANSFER_ENCODING:
+                chunked = True
         if len(headers) > limits.max_headers or size > limits.max_header_bytes:
-            return ProblemError(431, "headers_too_large", "The request has too many or too large headers.")
+            return ProblemError(431, "headers_too_large", "The request has too many or too large headers."), chunked
         if len(announced) > 15 or (announced.isdigit() and int(announced) > limits.max_body_bytes):
             detail = f"The body is longer than {limits.max_body_bytes} bytes."
-            return ProblemError(413, "body_too_large", detail, headers={"connection": "close"})
+            return ProblemError(413, "body_too_large", detail, headers={"connection": "close"}), chunked
         if len(single) != len(set(single)):
-            return ProblemError(400, "duplicate_header", "A header is given more than once that may be only once.")
-        return None
+            detail = "A header is given more than once that may be only once."
+            return ProblemError(400, "duplicate_header", detail), chunked
+        return None, chunked
