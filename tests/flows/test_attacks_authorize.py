@@ -89,6 +89,27 @@ async def test_mix_up_every_answer_says_which_server_gave_it(oauth, ada):
         assert "code" not in ada.told
 
 
+@pytest.mark.rfc("9700 §4.11.2/3")
+async def test_open_redirector_by_setting_no_clients_fault_sends_anybody_away_unasked(open_server):
+    async with open_server(WATCHWORD_OAUTH__ASK_BEFORE_ERRORS="true") as server, server.browser() as http:
+        oauth = OAuth(server, http)
+        await oauth.account()
+        oauth.http.cookies.clear()
+        ada = Person(oauth.http)
+        await oauth.client(settings=FIRST_PARTY)
+        for fault in ({"response_type": "token"}, {"scope": "nope"}, {"code_challenge_method": "plain"}):
+            await ada.goes_to("/authorize", **asking(**fault))
+            assert (ada.answer.status_code, ada.left) == (400, None)
+            assert 'http-equiv="refresh"' not in ada.answer.text
+            await ada.follow("continue")
+            assert ada.answer.request.url.host == "app.example.test"
+        await ada.goes_to("/authorize", **asking(prompt="none"))
+        assert ada.told["error"] == "login_required", "a silent request is answered"
+        await (await ada.goes_to("/authorize", **asking())).logs_in()
+        await ada.goes_to("/authorize", **asking(scope="nope"))
+        assert ada.told["error"] == "invalid_scope", "and so is one of somebody who has signed in"
+
+
 @pytest.mark.rfc("openid-core §3.1.2.3/2")
 @pytest.mark.rfc("9700 §4.16")
 async def test_clickjacking_no_page_lets_itself_be_framed_and_none_runs_an_inline_script(oauth, ada):

@@ -71,6 +71,16 @@ async def test_the_id_token_of_a_refresh_is_about_the_same_login(oauth):
     assert "nonce" not in after
 
 
+@pytest.mark.rfc("7662 §2.1/3")
+async def test_a_wrong_hint_keeps_no_token_from_being_looked_at(oauth):
+    app = await oauth.client(settings=ClientSettings(access_token_format="opaque"))
+    body = await oauth.tokens(app, await oauth.account())
+    for name in ("access_token", "refresh_token"):
+        for hint in ("access_token", "refresh_token", "id_token", "unheard of"):
+            answer = await oauth.post("/introspect", app, token=body[name], token_type_hint=hint)
+            assert answer.json()["active"] is True, (name, hint)
+
+
 @pytest.mark.rfc("7009 §2.1/4")
 async def test_a_wrong_hint_keeps_no_token_from_being_revoked(oauth):
     app = await oauth.client(settings=ClientSettings(access_token_format="opaque"))

@@ -104,6 +104,7 @@ def authorize_services(services: Services) -> AuthorizeServices:
         algorithms=settings.oauth.id_token_algorithms,
         request_decryption=RequestDecryption(services.keys),
         request_encryption=settings.oauth.request_object_encryption,
+        ask_before_errors=settings.oauth.ask_before_errors,
         secret=entropy.prefixed,
     )
 

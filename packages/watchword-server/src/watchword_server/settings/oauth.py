@@ -141,6 +141,12 @@ class OAuth(Section):
         "Algorithms by which clients may encrypt their request objects to this server (RFC 9101), each with a key that "
         "rotates: `ECDH-ES+A256KW`, `RSA-OAEP-256`. Needs the extra `watchword[jwe]`.",
     )
+    ask_before_errors: bool = setting(
+        default=False,
+        description="Whether the fault in a request of whichever client is shown to people who are not signed in, on a page "
+        "with a link, and redirected by itself to nobody, as of clients that came by themselves it always is (RFC 9700 "
+        "§4.11.2).",
+    )
     assertion_lifetime: WholeSeconds = setting(
         3600, "How far ahead the `exp` of a client's assertion may lie (RFC 7523).", "seconds", ge=10, le=3600
     )

@@ -122,7 +122,8 @@ class Hub:
             silent = Prompt.NONE in (visit.parameters.get("prompt") or "").split()
             # RFC 9700 §4.11.2: the AS MUST authenticate the user first, the silent request excepted, and SHOULD only
             # redirect by itself to where it trusts: or any stranger's client makes this server an open redirector.
-            asks = visit.first and view is None and checked.by_stranger and not silent
+            unsure = checked.by_stranger or self.services.ask_before_errors
+            asks = visit.first and view is None and unsure and not silent
             return await self.refuse(visit, checked, asks=asks)
         if view is not None and visit.first:
             # The store's clock told when the login was: by the same clock, one before this request is not of it.

@@ -77,6 +77,8 @@ class AuthorizeServices:
     request_decryption: RequestDecryption
     request_encryption: tuple[str, ...]
     """Algorithms by which clients may encrypt requests."""
+    ask_before_errors: bool
+    """Whether a fault is shown before it is redirected, whoever the client is."""
     secret: Callable[[str], str]
     """An unpredictable text with that prefix."""
 
