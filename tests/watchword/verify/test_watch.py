@@ -57,6 +57,29 @@ async def test_a_cut_off_on_any_axis_ends_the_watch_from_another_thread(issuer, 
             assert (beside.ended is None) is (axis not in {"key", "everything"})
 
 
+@pytest.mark.parametrize(
+    ("axis", "value"),
+    [
+        ("token", "outer"),
+        ("token", "agents-own"),
+        ("session", "session-agent"),
+        ("account", "agent"),
+        ("client", "web"),
+        ("tenant", "agency"),
+        ("key", "key-of-before"),
+    ],
+)
+async def test_attack_a_stream_on_an_exchanged_token_does_not_outlive_what_that_was_made_of(issuer, axis, value):
+    verifier = issuer.verifier()
+    agents = {"jti": "agents-own", "sub": "agent", "sid": "session-agent", "tenant": "agency", "kid": "key-of-before"}
+    exchanged = token_of(verifier, issuer, made_of=[{"jti": "outer", "client_id": "web"}, agents])
+    with verifier.watch(exchanged) as watch, verifier.watch(token_of(verifier, issuer, jti="else")) as beside:
+        threading.Thread(target=issuer.cut_off, args=(axis, value)).start()
+        assert await end_of(watch) is Ended.REVOKED
+        assert beside.ended is None
+    assert verifier.watch(exchanged).ended is Ended.REVOKED
+
+
 async def test_what_was_cut_off_before_ends_at_once(issuer):
     verifier = issuer.verifier()
     token = token_of(verifier, issuer)

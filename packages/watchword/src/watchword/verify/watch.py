@@ -247,10 +247,12 @@ class Watches:
 
     def _groups(self, one: Watch) -> list[tuple[dict[Any, set[Watch]], object]]:
         token = one.token
+        named: set[tuple[Axis, str | None]] = set()
+        # What cuts off a token that this one was made of ends it as well (RFC 8693).
+        for each in (token, *token.made_of):
+            named |= {("token", each.jti), ("session", each.sid), ("account", each.sub)}
         return [
-            (self._named, ("token", token.jti)),
-            (self._named, ("session", token.sid)),
-            (self._named, ("account", token.sub)),
+            *((self._named, name) for name in named),
             (self._due, self._ends_at(token)),
             (self._bounds, one.bound),
         ]
