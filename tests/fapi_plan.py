@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -51,7 +52,7 @@ def error_of(answer: httpx.Response, *codes: str, status: set[int] | None = None
     body = answer.json()
     assert body["error"] in codes, body
     assert answer.status_code in (status or ({400, 401} if body["error"] == "invalid_client" else {400}))
-    assert not set('\r\n\t"\\') & set(body.get("error_description", ""))
+    assert re.fullmatch(r"[\x20-\x21\x23-\x5B\x5D-\x7E]*", body.get("error_description", "")), "RFC 6749 §5.2"
 
 
 def shows_error(person, *codes: str) -> None:

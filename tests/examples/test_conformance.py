@@ -224,6 +224,7 @@ def test_every_client_of_the_plans_is_known_to_the_server(plan, folder, server):
                 mine = known[config[name]["client_id"]]
                 assert config[name].get("client_secret") == mine.get("client_secret")
                 for key in config[name].get("jwks", {}).get("keys", []):
+                    assert {"kid", "alg", "use", "d"} <= key.keys(), "the suite wants to be told all of it"
                     assert jwk.import_key(key).thumbprint() in {
                         jwk.import_key(one).thumbprint() for one in mine["jwks"]["keys"]
                     }

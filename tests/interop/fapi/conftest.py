@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -22,21 +22,36 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def server(trust, certificates, tmp_path_factory) -> Iterator[Secure]:
-    home = tmp_path_factory.mktemp("fapi") / "home"
-    home.mkdir()
-    clients = {client_id(variant, number): static_client(variant, number) for variant in ALL for number in (1, 2)}
-    tables = [["[[clients]]", *(f"{name} = {toml(value)}" for name, value in one.items())] for one in clients.values()]
-    tables.append(["[scopes]", 'accounts = "See your accounts"'])
-    (home / "watchword.toml").write_text("\n\n".join("\n".join(table) for table in tables))
-    running = Secure(home, trust, WATCHWORD_SERVER__TLS_CLIENT_CA=str(certificates[0].certificate))
-    running.account = running.register()
-    with httpx.Client(base_url=running.url, verify=running.trust, timeout=30) as http:
-        token = http.post("/auth/login", json={"identifier": ADA, "password": PASSWORD}).json()["access_token"]
-        answer = http.put("/auth/profile", json=PERSON, headers={"Authorization": f"Bearer {token}"})
-        assert answer.status_code == 200, answer.text
-    yield running
-    running.stop()
+def serving(trust, certificates, tmp_path_factory) -> Iterator[Callable[..., Secure]]:
+    """serving(WATCHWORD_…="…"): a server process with the clients of every variant, and Ada."""
+    running: list[Secure] = []
+
+    def started(**environ: str) -> Secure:
+        home = tmp_path_factory.mktemp("fapi") / "home"
+        home.mkdir()
+        clients = {client_id(variant, number): static_client(variant, number) for variant in ALL for number in (1, 2)}
+        tables = [
+            ["[[clients]]", *(f"{key} = {toml(value)}" for key, value in one.items())] for one in clients.values()
+        ]
+        tables.append(["[scopes]", 'accounts = "See your accounts"'])
+        (home / "watchword.toml").write_text("\n\n".join("\n".join(table) for table in tables))
+        server = Secure(home, trust, WATCHWORD_SERVER__TLS_CLIENT_CA=str(certificates[0].certificate), **environ)
+        running.append(server)
+        server.account = server.register()
+        with httpx.Client(base_url=server.url, verify=server.trust, timeout=30) as http:
+            token = http.post("/auth/login", json={"identifier": ADA, "password": PASSWORD}).json()["access_token"]
+            answer = http.put("/auth/profile", json=PERSON, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 200, answer.text
+        return server
+
+    yield started
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="package")
+def server(serving) -> Secure:
+    return serving()
 
 
 @pytest.fixture

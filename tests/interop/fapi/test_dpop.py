@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
+import httpx
 import pytest
-from fapi_party import new_key, public, unsecured
-from fapi_plan import PLAIN, SIGNED, error_of, told_of
+from fapi_party import FapiParty, new_key, public, unsecured
+from fapi_plan import KEYS, PLAIN, SIGNED, error_of, static_client, told_of
 from joserfc import jwk
 from relying_party import b64
 
@@ -97,3 +99,38 @@ async def test_dpop_negative_tests(party, ada):
     assert status({}, "Bearer") in {400, 401}
     assert (status([once]), status([once])) == (200, 401), "RFC 9449 §11.1: used once"
     assert status([proof()]) == 200
+
+
+# A server that gives nonces (RFC 9449 §8), for which the suite comes again
+
+
+@pytest.fixture(scope="module")
+def nonces(serving):
+    return serving(WATCHWORD_OAUTH__DPOP_NONCE="true")
+
+
+def comes_again(client: FapiParty, call: Callable[[], httpx.Response]) -> httpx.Response:
+    """What it answers with the nonce that it gave with its refusal."""
+    client.nonce = None
+    refused = call()
+    assert refused.status_code in {400, 401}
+    said = refused.headers.get("www-authenticate", "") + refused.text
+    assert "use_dpop_nonce" in said
+    client.nonce = refused.headers["dpop-nonce"]
+    return call()
+
+
+async def test_a_client_that_is_given_nonces_comes_again_with_what_it_had(nonces, certificates):
+    client = FapiParty(nonces, static_client(PLAIN, 1), KEYS[1], PLAIN, certificates[1][1])
+    parameters = client.request()
+    endpoint = "pushed_authorization_request_endpoint"
+    pushed = comes_again(client, lambda: client.push(parameters, headers=client.proved(endpoint)))
+    assert pushed.status_code == 201, pushed.text
+    async with nonces.client() as http:
+        told = client.answered(await client.opens(nonces.person(http), pushed), parameters)
+    code = told_of(client, parameters, told)
+    answer = comes_again(client, lambda: client.exchange(code))
+    assert answer.status_code == 200, "the code is good yet"
+    tokens = answer.json()
+    assert comes_again(client, lambda: client.refreshes(tokens["refresh_token"])).status_code == 200
+    assert comes_again(client, lambda: client.resource(tokens["access_token"])).status_code == 200
