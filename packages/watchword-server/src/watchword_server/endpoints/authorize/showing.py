@@ -187,7 +187,8 @@ class Showing:
             publisher=urlsplit(client.client_id).hostname if client.source == "metadata_document" else None,
             user_code=shown_user_code(asked.user_code),
             device=wanted.device,
-            scopes=[translated(words(one)) for one in wanted.scope],
+            scopes=[{"words": translated(words(one)), "new": True} for one in wanted.scope],
+            all_new=True,
             resources=[self._services.entitlements.resource_name(one) for one in wanted.resource],
             details=[self._detail(visit, one, new=True) for one in wanted.details],
         )
