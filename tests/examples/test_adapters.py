@@ -27,7 +27,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HTTP = ("asgi", "wsgi", "starlette", "fastapi", "litestar", "flask", "django", "drf", "ninja", "aiohttp")
 MCP = ("mcp", "fastmcp")
 EVERY = {*HTTP, *MCP, "grpc", "graphql"}
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 class Served:
@@ -85,7 +85,7 @@ def running(issuer: FakeIssuer, *command: str, cwd: Path | None = None) -> Itera
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -103,7 +103,7 @@ def until(condition, what: str) -> None:
 def tell_the_story(issuer: FakeIssuer, port: int) -> None:
     """Who gets what from the two routes that every example has."""
     token = issuer.token("grace", scope="reports:read")
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         refused = client.get("/profile")
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         assert client.get("/profile", headers=bearer(token)).json()["sub"] == "grace"
@@ -142,7 +142,7 @@ def test_an_example_loaded_before_gunicorn_forks(name: str, issuer: FakeIssuer) 
         tell_the_story(issuer, port)
         revoked = issuer.token("eve")
         issuer.revoke(revoked)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             refusals = 0
 
             def refused_often() -> bool:
@@ -158,7 +158,7 @@ def test_an_example_of_graphql(issuer: FakeIssuer) -> None:
     token = issuer.token("grace", scope="reports:read")
     with (
         running(issuer, str(EXAMPLES / "graphql/app.py")) as port,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
 
         def ask(query: str, **headers: str) -> dict:
@@ -212,7 +212,7 @@ async def drained(stream) -> None:
 def test_an_example_of_mcp(name: str, issuer: FakeIssuer) -> None:
     with (
         running(issuer, str(EXAMPLES / name / "app.py")) as port,
-        httpx.Client(base_url=f"http://localhost:{port}", timeout=20) as client,
+        httpx.Client(base_url=f"http://localhost:{port}", timeout=60) as client,
     ):
         resource = f"http://localhost:{port}/mcp"
 

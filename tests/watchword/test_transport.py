@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from watchword.transport import HttpTransport, Request, TransportError, check_url
 
-SOON = 10
+SOON = 60
 
 
 class Peer:

@@ -8,7 +8,7 @@ import threading
 import pytest
 from watchword.transport import HttpTransport, Request, StreamingTransport, TransportError
 
-SOON = 10
+SOON = 60
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -137,7 +137,7 @@ def test_it_stops_when_asked_and_calls_that_no_failure(asked):
         answered = False
         while not answered and process.poll() is None:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/posts/popular", timeout=5) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/posts/popular", timeout=30) as answer:
                     answered = answer.status == 200
             except (urllib.error.URLError, OSError):
                 continue

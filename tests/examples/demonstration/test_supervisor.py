@@ -176,7 +176,7 @@ def test_it_tells_where_to_go_and_a_signal_stops_both(
         assert "admin@localhost" in seen
         assert "password     " in seen
         process.send_signal(number)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=60)
         assert process.returncode == 0
         assert rest.endswith("Stopped.\n")
     assert not run.is_taken(int(given["WATCHWORD_PORT"]))
@@ -190,7 +190,7 @@ def test_when_one_dies_the_other_is_stopped_and_the_exit_code_says_so(
     given: dict[str, str], tmp_path: Path, run: ModuleType, server: str, api: str, dead: str
 ) -> None:
     with supervised(given, tmp_path, server, api) as process:
-        seen, _ = process.communicate(timeout=30)
+        seen, _ = process.communicate(timeout=60)
         assert process.returncode == 1
         assert f"The {dead} ended with code 7" in seen
         assert "has had enough" in seen
@@ -206,6 +206,6 @@ def test_a_child_that_ignores_the_polite_signal_is_ended_by_a_second_request(
         process.send_signal(signal.SIGINT)
         read_until(process, "Stopping")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         assert process.returncode == 0
     assert not run.is_taken(int(given["DEMO_PORT"]))

@@ -43,7 +43,7 @@ class Apache:
         lines = [f"{method} {target} HTTP/1.1", f"Host: localhost:{self.port}", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
-        head, _, body = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
+        head, _, body = (await asyncio.wait_for(reader.read(), 60)).partition(b"\r\n\r\n")
         writer.close()
         return int(head.split()[1]), body
 
@@ -117,7 +117,7 @@ async def started():
         yield apache
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         server.should_exit = True
         await serving
         shutil.rmtree(folder)

@@ -33,7 +33,7 @@ class Caddy:
         lines = [f"{method} {target} HTTP/1.1", f"Host: localhost:{self.port}", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         return int(answer.split()[1])
 
@@ -69,7 +69,7 @@ async def started(tmp_path, behind="file_server"):
             yield Caddy(port, urls, issuer)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 async def test_what_is_signed_is_served_and_nothing_else(tmp_path):
@@ -111,7 +111,7 @@ async def test_a_client_cannot_say_itself_what_the_checker_leaves_empty(tmp_path
         reader, writer = await asyncio.open_connection("127.0.0.1", caddy.port)
         lines = [f"GET {target} HTTP/1.1", f"Host: localhost:{caddy.port}", "Connection: close"]
         writer.write("\r\n".join([*lines, *(f"{name}: admin" for name in names), "", ""]).encode())
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"said " in answer

@@ -39,7 +39,7 @@ class Proxy(SimpleNamespace):
         if method == "PUT" and "Transfer__Encoding" not in headers:
             lines.append(f"Content-Length: {len(body)}")
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-        head, _, text = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
+        head, _, text = (await asyncio.wait_for(reader.read(), 60)).partition(b"\r\n\r\n")
         writer.close()
         status = int(head.split()[1])
         return status, json.loads(text) if status == 200 else {}
@@ -113,7 +113,7 @@ async def started(name, folder):
             yield Proxy(name=name, port=port, urls=urls, issuer=issuer)
         finally:
             process.kill()
-            process.wait(30)
+            process.wait(60)
 
 
 @pytest.fixture(params=["envoy", "traefik"])
@@ -215,5 +215,5 @@ async def test_nobody_comes_in_when_the_checker_is_away(name, tmp_path):
             assert (await alone.ask("/api/", Authorization=f"Bearer {token}"))[0] in {500, 503}
         finally:
             process.kill()
-            process.wait(30)
+            process.wait(60)
             app.close()

@@ -59,7 +59,7 @@ class Edge:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        raw = await asyncio.wait_for(reader.read(), 20)
+        raw = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         return Answer(raw)
 
@@ -109,7 +109,7 @@ async def running(tmp_path, checker_for):
             yield Edge(port, issuer, urls, inside)
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture

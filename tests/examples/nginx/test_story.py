@@ -81,14 +81,14 @@ def places(tmp_path):
             process.send_signal(signal.SIGINT)
         for process in processes:
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_end_the_session_and_the_next_segment_is_refused(places):
     server, api, nginx = places
-    with httpx.Client(timeout=10) as http:
+    with httpx.Client(timeout=60) as http:
         until(lambda: http.get(f"{server}/healthz").status_code == 200)
         until(lambda: http.get(f"{api}/api/posts/popular").status_code == 200)
         person = {"email": "ada@example.test", "password": "correct horse battery staple"}

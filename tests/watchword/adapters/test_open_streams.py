@@ -13,7 +13,7 @@ from watchword import AccessToken, Revocations, Verifier
 from watchword.adapters.fastapi import BearerAuth
 from watchword.adapters.starlette import BearerBackend, until_revoked, websocket_until_revoked
 
-SOON = 10
+SOON = 60
 
 
 @pytest.fixture

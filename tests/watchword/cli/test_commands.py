@@ -108,7 +108,7 @@ def test_the_edge_runs_until_it_is_asked_to_stop(key, tmp_path):
     try:
         assert "answers at unix:" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
     assert not (tmp_path / "e.sock").exists()

@@ -295,7 +295,7 @@ def test_an_http_issuer_of_this_machine_may_have_its_keys_there(clock):
 
 def test_an_impatient_waiter_waits_once_and_not_once_for_each_attempt(issuer, clock, monkeypatch):
     gate = threading.Event()
-    issuer.transport.answers[JWKS] = lambda _: gate.wait(10)
+    issuer.transport.answers[JWKS] = lambda _: gate.wait(60)
     verifier = SyncVerifier(issuer.issuer, "api", transport=issuer.transport, clock=clock, timeout=0.05)
     waited = []
     settled = verifier_module.wait
@@ -360,7 +360,7 @@ def test_threads_that_verify_while_keys_turn_and_cut_offs_come_accept_nothing_wr
         dead.append(raw)
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert failures == []
     assert all(reason(verifier, raw) is R.REVOKED for raw in good[::2])
     assert all(verifier.verify_now(raw) for raw in good[1::2])
@@ -379,7 +379,7 @@ def test_threads_that_ask_while_another_s_fetch_ends_do_not_cause_one_more(issue
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
             assert len(issuer.transport.asked) == 1
             verifier.close()
     finally:
@@ -389,13 +389,13 @@ def test_threads_that_ask_while_another_s_fetch_ends_do_not_cause_one_more(issue
 def wait_for_keys(verifier):
     step = verifier._keys.refresh()
     if step is not None:
-        step.result(10)
+        step.result(60)
 
 
 async def test_one_who_is_cancelled_while_keys_are_fetched_takes_them_from_nobody(issuer, clock):
     gate = threading.Event()
     answer = issuer.transport.answers[JWKS]
-    issuer.transport.answers[JWKS] = lambda request: gate.wait(10) and answer(request)
+    issuer.transport.answers[JWKS] = lambda request: gate.wait(60) and answer(request)
     verifier = Verifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
     tasks = [asyncio.create_task(verifier.verify(issuer.token(f"user-{number}"))) for number in range(20)]
     await asyncio.sleep(0)
@@ -413,7 +413,7 @@ async def test_one_who_is_cancelled_while_keys_are_fetched_takes_them_from_nobod
 def test_an_event_loop_that_ended_while_waiting_breaks_no_other(issuer, clock, caplog):
     gate = threading.Event()
     answer = issuer.transport.answers[JWKS]
-    issuer.transport.answers[JWKS] = lambda request: gate.wait(10) and answer(request)
+    issuer.transport.answers[JWKS] = lambda request: gate.wait(60) and answer(request)
     verifier = Verifier(issuer.issuer, "api", transport=issuer.transport, clock=clock)
 
     async def give_up():
@@ -423,7 +423,7 @@ def test_an_event_loop_that_ended_while_waiting_breaks_no_other(issuer, clock, c
     asyncio.run(give_up())
     step = verifier._keys.background.join()
     gate.set()
-    step.result(10)
+    step.result(60)
     assert asyncio.run(verifier.verify(issuer.token())).sub == "ada"
     assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
     verifier.end()

@@ -8,7 +8,7 @@ import weakref
 import pytest
 from watchword.verify.background import Background
 
-SOON = 10
+SOON = 60
 
 
 class Worker:

@@ -397,7 +397,7 @@ def test_a_fork_in_the_middle_of_a_merge_leaves_a_child_that_looks_again(feed, i
     assert view.version > version
     done = threading.Event()
     threading.Thread(target=lambda: (feed.step(), done.set())).start()
-    assert done.wait(10), "the lock another thread held is forgotten"
+    assert done.wait(60), "the lock another thread held is forgotten"
 
 
 def test_an_unreachable_feed_is_no_forgery(feed, issuer):

@@ -172,7 +172,7 @@ def test_many_who_wait_for_one_token_ask_once(issuer):
     gate = threading.Event()
 
     def slowly(request):
-        gate.wait(30)
+        gate.wait(60)
         return answering(request)
 
     issuer.transport.answers[f"{issuer.issuer}/introspect"] = slowly

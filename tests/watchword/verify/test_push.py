@@ -17,7 +17,7 @@ from watchword.verify.keys import StaticKeys
 from watchword.verify.push import HOPEFUL_FAILURES
 
 URL = "https://issuer.test/revocations"
-SOON = 10
+SOON = 60
 END = object()
 
 
