@@ -34,7 +34,8 @@ async def test_nobody_registers_and_discovery_says_nothing_of_it_unless_the_oper
 @pytest.mark.rfc("7591 §3/2")
 @pytest.mark.rfc("7592 §2.1/1")
 @pytest.mark.rfc("7592 §2.3")
-@pytest.mark.rfc("7592 §3")
+@pytest.mark.rfc("7592 §3/1")
+@pytest.mark.rfc("7592 §3/2")
 async def test_a_registered_client_gets_tokens_at_once_and_can_look_after_itself(open_oauth):
     http = open_oauth.http
     endpoint = (await http.get(METADATA)).json()["registration_endpoint"]
@@ -44,7 +45,9 @@ async def test_a_registered_client_gets_tokens_at_once_and_can_look_after_itself
     made = answer.json()
     assert made["client_secret_expires_at"] == 0
     assert made["token_endpoint_auth_method"] == "client_secret_basic"
-    assert made["client_name"] == "App"
+    assert APP.items() <= made.items()
+    chosen = {"application_type": "web", "subject_type": "public", "response_types": ["code"]}
+    assert chosen.items() <= made.items(), "what the server chose is told too"
 
     granted = await http.post(
         "/token", data={"grant_type": "client_credentials"}, auth=(made["client_id"], made["client_secret"])
@@ -55,6 +58,7 @@ async def test_a_registered_client_gets_tokens_at_once_and_can_look_after_itself
     assert shown.status_code == 200
     assert shown.json()["registration_access_token"] == made["registration_access_token"]
     assert "client_secret" not in shown.json()
+    assert (APP | chosen).items() <= shown.json().items()
 
     changed = await http.put(
         made["registration_client_uri"],
@@ -74,7 +78,7 @@ async def test_a_registered_client_gets_tokens_at_once_and_can_look_after_itself
 
 @pytest.mark.rfc("7592 §2/1")
 @pytest.mark.rfc("7592 §2.1/2")
-@pytest.mark.rfc("7592 §3")
+@pytest.mark.rfc("7592 §3/1")
 async def test_another_clients_registration_is_nobodys_business(open_oauth):
     http = open_oauth.http
     mine, other = [(await http.post("/register", json=APP)).json() for _ in range(2)]

@@ -323,6 +323,7 @@ async def test_a_change_replaces_all_that_was_said_and_what_is_left_out_returns_
 
 @pytest.mark.rfc("7592 §2.2/2")
 @pytest.mark.rfc("7592 §2.2/3")
+@pytest.mark.rfc("7592 §2.2/4")
 @pytest.mark.parametrize(
     "wrong",
     [
