@@ -347,3 +347,23 @@ async def test_attack_a_line_is_the_servers_to_tell_and_no_parameters(world):
     token = answer.json()["access_token"]
     assert said(token)["made_of"] == [{"jti": said(tokens["access_token"])["jti"], "client_id": "app"}]
     assert said(token)["act"] == {"sub": "orders"}
+
+
+async def test_attack_a_client_with_subjects_of_its_own_learns_no_accounts_by_exchanging_and_asking(world):
+    """Of its own tokens it is told everybody by its own names: also who acts, and of what they were made."""
+    hidden = await world.oauth.client(
+        "hidden", scope="openid read", grant_types=["authorization_code", EXCHANGE], subject_type="pairwise",
+        settings=ClientSettings(exchange=True, audiences=EVERY),
+    )  # fmt: skip
+    agent = await world.oauth.account("agent@example.test")
+    acting = await world.oauth.tokens(hidden, agent, scope=("openid", "read"), resource=(ORDERS,))
+    customer = await world.oauth.tokens(hidden, world.account, scope=("openid", "read"), resource=(ORDERS,))
+    once = await world.made(hidden, customer["access_token"], actor=acting["access_token"])
+    twice = await world.made(hidden, once, ORDERS, actor=customer["access_token"])
+    known = {said(each["id_token"])["sub"] for each in (acting, customer)}
+    for token in (once, twice):
+        told = await world.oauth.introspected(hidden, token)
+        assert told["act"]["sub"] in known
+        assert {one["sub"] for one in told["made_of"] if "sub" in one} <= known
+        assert agent not in str(told)
+        assert world.account not in str(told)

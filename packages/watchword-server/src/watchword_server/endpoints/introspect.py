@@ -5,6 +5,7 @@ Answers the client a token was issued to, and resource servers that it is meant 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 import msgspec
@@ -110,7 +111,26 @@ class Introspection:
             members["authorization_details"] = meant_for(tuple(members["authorization_details"]), audiences)
         if token.facts.account_id is not None and token.facts.client_id == caller.client_id:
             members["sub"] = self._answers.subjects.of(caller, token.facts.account_id)
+        if "act" in members and token.facts.client_id == caller.client_id:
+            members |= self._line_for(caller, members)
         return {"active": True, **members, "token_type": "Bearer" if token.jkt is None else "DPoP"}
+
+    def _line_for(self, caller: Client, members: dict[str, Any]) -> dict[str, Any]:
+        """Who acts, and what an exchanged token was made of, with everybody as that client knows them."""
+        if caller.metadata.subject_type != "pairwise":
+            return {}
+        known, acting = self._answers.subjects.of, members["act"]
+        levels = []
+        while isinstance(acting, dict):
+            # A service that acts in its own name is told by that alone; who is told beside a service is a person.
+            levels.append(acting | {"sub": known(caller, acting["sub"])} if "client_id" in acting else dict(acting))
+            acting = acting.get("act")
+        for outer, inner in itertools.pairwise(levels):
+            outer["act"] = inner
+        made_of = [
+            one | {"sub": known(caller, one["sub"])} if "sub" in one else one for one in members.get("made_of", ())
+        ]
+        return {"act": levels[0], "made_of": made_of}
 
     def _is_for(self, token: ReadToken, caller: Client) -> bool:
         """Whether the caller may learn of this token: its own, or as a resource server one that is meant for it."""
