@@ -193,6 +193,7 @@ def server_configuration(at: Meeting, clients: list[dict[str, Any]]) -> str:
         # The suite serves keys, sectors and logout from this machine, by a certificate of its own.
         f'[outgoing]\nallow = ["{suite_host}", "127.0.0.1", "::1"]\nca_file = "{tls}/outgoing.pem"',
         '[self_registration]\ndynamic = "open"\npkce_exempt = true',
+        '[tokens]\nacr = "password"',
         '[pages]\nlogos = "all"',
         "[throttle]\nregistrations = 10000",
         *("[[clients]]\n" + "\n".join(f"{name} = {toml(value)}" for name, value in one.items()) for one in clients),

@@ -40,6 +40,7 @@ def server(trust, tmp_path_factory) -> Iterator[Secure]:
     own = {"dynamic": "open", "pkce_exempt": "true"}
     running = Secure(
         home, trust, WATCHWORD_THROTTLE__REGISTRATIONS="10000", WATCHWORD_TOKENS__ACCESS_LIFETIME="300", WATCHWORD_PAGES__LOGOS="all",
+        WATCHWORD_TOKENS__ACR="password",
         **{f"WATCHWORD_SELF_REGISTRATION__{name.upper()}": value for name, value in own.items()},
     )  # fmt: skip
     running.account = running.register()
@@ -137,6 +138,13 @@ async def test_oidcc_scope_all(server, ada):
     assert {type(told[name]) for name in ("email_verified", "phone_number_verified")} == {bool}
     assert isinstance(told["updated_at"], int | float)
     assert not set().union(*SCOPES.values()) & claims.keys(), "told at /userinfo, not in the ID token"
+
+
+async def test_oidcc_ensure_request_with_acr_values_succeeds(server, ada):
+    [known] = server.metadata["acr_values_supported"]
+    for asked, expected in ((known, known), (f"1 {known}", known), ("1 2", known)):
+        _, claims = await registered(server).signs_in(ada, acr_values=asked)
+        assert claims["acr"] == expected
 
 
 async def test_oidcc_ensure_other_scope_order_succeeds(server, ada):
