@@ -27,11 +27,13 @@ from watchword_server.tokens.id_token import IdTokens
 from watchword_server.tokens.reading import ReadToken, TokenReader
 from watchword_server.tokens.refresh import ended
 from watchword_server.tokens.rotation import Rotation
+from watchword_server.web.body import header_values
 from watchword_server.web.documents import EncodedJson
 from watchword_server.web.errors import oauth_endpoint
 
 PATH: Final = "/introspect"
 SIGNED_TYPE: Final = "token-introspection+jwt"
+_SIGNED: Final = f"application/{SIGNED_TYPE}"
 _INACTIVE: Final[dict[str, Any]] = {"active": False}
 _OURS: Final = frozenset({"userinfo"})
 """Claims that are for this server alone."""
@@ -91,7 +93,7 @@ class Introspection:
         if applies(Check.CONFIDENTIAL_CLIENT, Place.INTROSPECT) and authenticated.binding is None:
             raise OAuthError(ErrorCode.INVALID_CLIENT, "client authentication failed", detail="public client")
         members = await self._members(form.require("token"), authenticated.client)
-        if f"application/{SIGNED_TYPE}" in request.headers.get("accept", "").lower():
+        if any(_SIGNED in value.lower() for value in header_values(request, b"accept")):
             return await self._signed(members, authenticated.client)
         return EncodedJson(_encode(members), _UNCACHED)
 

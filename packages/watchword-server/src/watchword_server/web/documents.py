@@ -26,7 +26,7 @@ class EncodedJson(Response):
 def document_response(request: Request, body: bytes, etag: str, *, max_age: int) -> Response:
     """The JSON document, or 304 for who has it (RFC 9110 §13.1.2). ``max_age`` in seconds; ``etag`` with its quotes."""
     headers = _headers(etag, max_age)
-    if request.headers.get("if-none-match") == etag:
+    if (b"if-none-match", etag.encode()) in request.scope["headers"]:
         return Response(status_code=304, headers={name.decode(): value.decode() for name, value in headers})
     return EncodedJson(body, headers)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from watchword.oauth.errors import OAuthError
@@ -16,6 +17,9 @@ MAX_SCOPE_LENGTH: Final = 4096
 """Characters a scope parameter may have."""
 MAX_SCOPE_TOKENS: Final = 128
 """Scope tokens it may name, repetitions included."""
+
+_LONGEST_REMEMBERED: Final = 256
+"""Characters: clients ask for the same few again and again, and a stranger must not fill memory with long ones."""
 
 # scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), RFC 6749 §3.3
 _TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -35,10 +39,17 @@ def parse_scope(text: str) -> tuple[str, ...]:
     """
     if len(text) > MAX_SCOPE_LENGTH or text.count(" ") >= MAX_SCOPE_TOKENS:
         raise OAuthError(ErrorCode.INVALID_SCOPE, "too many scopes are named")
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _tokens(text)
+
+
+def _tokens(text: str) -> tuple[str, ...]:
     tokens = text.split(" ")
     if not all(map(is_scope_token, tokens)):
         raise OAuthError(ErrorCode.INVALID_SCOPE, "scope is not a list of scope tokens with one space between them")
     return tuple(dict.fromkeys(tokens))
+
+
+_remembered = lru_cache(maxsize=256)(_tokens)
 
 
 def format_scope(tokens: Iterable[str]) -> str:

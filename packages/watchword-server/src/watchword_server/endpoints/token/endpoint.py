@@ -34,7 +34,7 @@ from watchword_server.web.device import device_kind
 from watchword_server.web.documents import EncodedJson
 from watchword_server.web.errors import as_oauth, oauth_response
 from watchword_server.web.mutual_tls_host import mutual_tls_origin
-from watchword_server.web.origin import origin, place_of
+from watchword_server.web.origin import origin, place_of, user_agent
 
 PATH: Final = "/token"
 
@@ -147,7 +147,7 @@ class TokenEndpoint:
             authenticated=authenticated,
             proof=proof,
             head=head,
-            device_kind=device_kind(request.headers.get("user-agent")),
+            device_kind=device_kind(user_agent(request)),
             place=place_of(request),
             origin=origin(request, f"client:{authenticated.client.client_id}"),
             certificate=_bound_certificate(authenticated, self._requests.certificate(request)),
