@@ -11,7 +11,6 @@ from watchword.edge import Answer, Checker, InsideTokens, Told, serve
 from watchword.edge.question import Question
 from watchword.jose import Key, KeySet
 from watchword.signedurl import MemorySingleUse, SignedUrls
-from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.check import check_access_token
 from watchword.verify.credentials import ClientSecret
 from watchword.verify.introspection import Introspection
@@ -19,16 +18,6 @@ from watchword.verify.policy import Policy
 from watchword.verify.revocation import CutOff, RevocationView
 
 ORIGIN = "https://media.example.com"
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
 
 
 @pytest.fixture

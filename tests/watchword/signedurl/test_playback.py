@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from watchword.jose import Key, Signer, jws
 from watchword.signedurl import MemorySingleUse, SignedUrls, UrlRejected, UrlRequest
-from watchword.testing import FakeClock, FakeIssuer
+from watchword.testing import FakeClock
 
 ORIGIN = "https://media.example.com"
 KEY = Key.generate("Ed25519", kid="k1")
@@ -16,11 +16,6 @@ SECRET = Key.generate("HS256", kid="h1")
 @pytest.fixture
 def clock():
     return FakeClock(1.8e9)
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 from watchword.ssf import SESSION_REVOKED
-from watchword.testing import FakeClock
 
 ISSUER = "https://transmitter.example"
 AUDIENCE = "https://receiver.example"
@@ -39,11 +38,6 @@ class Transmitter:
     def event(self, *, typ="secevent+jwt", key=None, **members):
         payload = json.dumps(self.claims(**members)).encode()
         return Signer(key or self.key, algorithm="ES256", typ=typ).sign(payload)
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from watchword import (
     Verifier,
 )
 from watchword.jose import base64url, jws
-from watchword.testing import FakeClock, FakeIssuer, json_response
+from watchword.testing import FakeIssuer, json_response
 from watchword.verify import verifier as verifier_module
 from watchword.verify.keys import MAX_STALE_SECONDS
 
@@ -30,11 +30,6 @@ R = RejectionReason
 DISCOVERY = "https://issuer.test/.well-known/openid-configuration"
 JWKS = "https://issuer.test/jwks"
 DAY = 86_400
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

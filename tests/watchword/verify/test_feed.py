@@ -6,21 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from watchword import KeySet, Revocations, TransportError
-from watchword.testing import FakeClock, FakeIssuer, FakeTransport, json_response
+from watchword.testing import FakeIssuer, FakeTransport, json_response
 from watchword.transport import Response
 from watchword.verify.feed import Feed, FeedError, parse_batch
 
 URL = "https://issuer.test/revocations"
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
 
 
 def follow(transport, clock, **settings):

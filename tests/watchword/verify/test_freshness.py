@@ -3,13 +3,7 @@
 import math
 
 import pytest
-from watchword.testing import FakeClock
 from watchword.verify.freshness import Freshness
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from watchword import Key, KeySet, KeysUnavailable
-from watchword.testing import FakeClock, FakeIssuer, FakeTransport, json_response
+from watchword.testing import FakeTransport, json_response
 from watchword.transport import Response
 from watchword.verify.keys import (
     COOL_DOWN_SECONDS,
@@ -17,16 +17,6 @@ from watchword.verify.keys import (
 )
 
 JWKS = "https://issuer.test/jwks"
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
 
 
 def remote(issuer, clock, **options):

@@ -18,16 +18,6 @@ from watchword.verify.keys import RemoteKeys, StaticKeys
 URL = "https://issuer.test/revocations"
 
 
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
-
-
 def follow(issuer, *, keys=None, token_keys=lambda: None, **settings):
     return Feed(
         Revocations(**settings),

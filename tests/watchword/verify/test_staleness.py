@@ -12,12 +12,7 @@ from watchword import (
     Verifier,
 )
 from watchword.adapters.metrics import health_metrics
-from watchword.testing import FakeClock, FakeIssuer
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
+from watchword.testing import FakeIssuer
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from watchword import KeysUnavailable
 from watchword.jose import Key, KeySet
 from watchword.signedurl import SignedUrls, UrlRejected, UrlRequest
-from watchword.testing import FakeClock, FakeTransport, json_response
+from watchword.testing import FakeTransport, json_response
 from watchword.verify.url_keys import PublishedUrlKeys
 
 ISSUER = "https://auth.example.com"
@@ -27,11 +27,6 @@ class Server:
 @pytest.fixture
 def server():
     return Server()
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 def request(url):

@@ -19,22 +19,11 @@ from watchword import (
     TransportError,
     Verifier,
 )
-from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.seen import MAX_CACHED_LENGTH
 
 R = RejectionReason
 JWKS = "https://issuer.test/jwks"
 FEED = "https://issuer.test/revocations"
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
 
 
 class Shell:

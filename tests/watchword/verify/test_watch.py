@@ -7,20 +7,9 @@ import weakref
 
 import pytest
 from watchword import Revocations, Verifier
-from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.watch import Ended, TokenEnded
 
 SOON = 60
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
 
 
 async def end_of(watch):

@@ -11,7 +11,6 @@ from watchword.adapters.bearer import Refused
 from watchword.adapters.signed_urls.gate import lies_elsewhere, sent_target
 from watchword.jose import Key
 from watchword.signedurl import MemorySingleUse, SignedUrls
-from watchword.testing import FakeClock, FakeIssuer
 from watchword.verify.errors import RevocationViewStale
 
 SPEC = importlib.util.spec_from_file_location("signed_url_stages", Path(__file__).with_name("stages.py"))
@@ -19,16 +18,6 @@ STAGES = importlib.util.module_from_spec(SPEC)
 sys.modules[SPEC.name] = STAGES
 SPEC.loader.exec_module(STAGES)
 ORIGIN = "https://media.example.com"
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def issuer(clock):
-    return FakeIssuer(clock=clock)
 
 
 @pytest.fixture
