@@ -148,6 +148,19 @@ async def test_a_refresh_token_of_the_client_gives_an_assertion_too_and_stays_as
         assert said(answer.json()["access_token"])["sub"] == ada
     again = await oauth.token(wiki, "refresh_token", refresh_token=offline["refresh_token"])
     assert again.status_code == 200, again.text
+    # Its ID tokens name the session in the browser, which lives as well; so does that of the refresh.
+    for id_token in (offline["id_token"], again.json()["id_token"]):
+        assert (await exchange(oauth, wiki, id_token)).status_code == 200
+
+
+async def test_a_client_with_offline_access_goes_on_by_its_refresh_token_after_the_browser_signed_out(oauth, wiki, ada):
+    sign_on = await oauth.sign_on(ada)
+    offline = await oauth.tokens(wiki, ada, sign_on=sign_on, scope=("openid", "offline_access"))
+    audit = AuditEvent(event="sign_on.ended", origin=ORIGIN)
+    assert await oauth.store.end_sign_on(sign_on, account_id=ada, reason="logout", audit=audit)
+    refused(await exchange(oauth, wiki, offline["id_token"]), "invalid_request")
+    answer = await exchange(oauth, wiki, offline["refresh_token"], subject_token_type=REFRESH_TOKEN)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.rfc("id-jag §4.3.3/3")
