@@ -123,6 +123,23 @@ async def test_an_ended_user_kills_what_was_issued_before_and_nothing_after(tran
     assert [ends.kills(token) for token in (before, after, bob)] == [True, False, False]
 
 
+async def test_attack_who_acts_by_an_exchanged_token_does_not_act_on_after_its_own_end(transmitter):
+    issuer = FakeIssuer(issuer=ISSUER, clock=transmitter.clock)
+    ends = SignalledEnds(hold=600, clock=transmitter.clock)
+    receiver = receiving(transmitter, ends.apply)
+    lent = issuer.access_token("ada", sid="s1", made_of=[{"jti": "a"}, {"jti": "b", "sub": "agent", "sid": "s2"}])
+    other = issuer.access_token("ada", sid="s1", made_of=[{"jti": "a"}])
+    session = {"format": "complex", "session": {"format": "opaque", "id": "s2"}}
+    assert not ends.kills(lent)
+    await receiver.receive(transmitter.event(sub_id=session))
+    assert [ends.kills(one) for one in (lent, other)] == [True, False]
+    transmitter.clock.advance(601)
+    lent = issuer.access_token("ada", sid="s1", made_of=[{"jti": "b", "sub": "agent", "sid": "s2"}])
+    assert not ends.kills(lent)
+    await receiver.receive(transmitter.event(sub_id={"format": "iss_sub", "iss": ISSUER, "sub": "agent"}))
+    assert ends.kills(lent)
+
+
 async def test_a_transmitter_has_no_say_about_users_of_others_nor_about_the_future(transmitter):
     issuer = FakeIssuer(issuer=ISSUER, clock=transmitter.clock)
     ends = SignalledEnds(hold=600, clock=transmitter.clock)

@@ -72,13 +72,18 @@ class SignalledEnds:
                 self._users[user] = (min(at, self._clock.now()), ends)
 
     def kills(self, token: Judged) -> bool:
-        """Whether the token's session ended, or its user's sessions did at or after the second it was issued in."""
+        """Whether the token's session ended, or its user's sessions did at or after the second it was issued in; or those
+        of a token that it was made of (RFC 8693), such as that of a person who acts by it.
+        """
         now = self._clock.monotonic()
-        if token.sid is not None and self._sessions.get((token.iss, token.sid), 0.0) > now:
-            return True
-        at, ends = self._users.get((token.iss, token.sub), (0.0, 0.0))
-        # Events tell whole seconds: a token of that very second is refused, since it may be from before.
-        return ends > now and token.iat < at + 1
+        for one in (token, *getattr(token, "made_of", ())):
+            if one.sid is not None and self._sessions.get((token.iss, one.sid), 0.0) > now:
+                return True
+            at, ends = self._users.get((token.iss, one.sub), (0.0, 0.0))
+            # Events tell whole seconds: a token of that very second is refused, since it may be from before.
+            if ends > now and token.iat < at + 1:
+                return True
+        return False
 
     def _make_room(self) -> None:
         if len(self) < self._max_entries:
