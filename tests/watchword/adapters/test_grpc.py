@@ -339,6 +339,34 @@ async def test_a_method_that_takes_no_notice_sends_nothing_more_once_its_token_h
         assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
 
 
+class Stubborn(Endless):
+    """Takes being cancelled for the word to go on."""
+
+    async def unary_stream(self, request, context):
+        while True:
+            with suppress(asyncio.CancelledError):
+                await self.more.wait()
+            yield b"never"
+
+    async def stream_unary(self, requests, context):
+        with suppress(asyncio.CancelledError):
+            await self.more.wait()
+        return b"never"
+
+
+@pytest.mark.parametrize("kind", ["unary_stream", "stream_unary"])
+async def test_attack_what_a_method_gives_once_its_token_has_ended_is_not_sent(issuer, kind):
+    token = issuer.token()
+    async with serve_async(issuer, servicer=Stubborn()) as channel:
+        under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind, sent=None))
+        while not issuer.view._listeners:
+            await asyncio.sleep(0.005)
+        issuer.revoke(token)
+        done = await under_way
+        assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
+        assert b"never" not in done.answers
+
+
 class Aborting(Endless):
     """Ends its calls itself, and says when it is about to."""
 

@@ -227,10 +227,18 @@ class _Context:
 async def _going_on(context: _Context, work: Coroutine[Any, Any, Any]) -> Any:
     """Await work in a token's name; end the call in its place when the token ends."""
     try:
-        return await context.watch.run(work)
+        return await _given(context.watch, work)
     except TokenEnded as over:
         await context.end(over)
         raise
+
+
+async def _given(watch: Watch, work: Coroutine[Any, Any, Any]) -> Any:
+    """What a method gives, which is an answer as much as what it sends: nothing where it took no notice of the end."""
+    result = await watch.run(work)
+    if watch.ended is not None:
+        raise TokenEnded(watch.ended)
+    return result
 
 
 def presented_by(metadata: Sequence[tuple[str, str | bytes]] | None) -> Presented:
