@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final, Self, TypeVar
 
 from watchword.clock import EpochSeconds
-from watchword.verify.access_token import AccessToken
+from watchword.verify.access_token import AccessToken, Ancestor
 from watchword.verify.freshness import Freshness
 from watchword.verify.revocation import Axis, CutOff, RevocationView
 from watchword.verify.staleness import WhenStale, accepts
@@ -249,7 +249,8 @@ class Watches:
         token = one.token
         named: set[tuple[Axis, str | None]] = set()
         # What cuts off a token that this one was made of ends it as well (RFC 8693).
-        for each in (token, *token.made_of):
+        line: tuple[AccessToken | Ancestor, ...] = (token, *token.made_of)
+        for each in line:
             named |= {("token", each.jti), ("session", each.sid), ("account", each.sub)}
         return [
             *((self._named, name) for name in named),
