@@ -209,8 +209,8 @@ class TwoPorts(Process):
         return self.environ["WATCHWORD_SERVER__MTLS_URL"]
 
 
-@pytest.fixture
-def two_ports(tmp_path, authority, monkeypatch):
+@pytest.fixture(params=["1", "2"], ids=["one-worker", "two-workers"])
+def two_ports(request, tmp_path, authority, monkeypatch):
     served, port = authority.issue_server(["localhost", "127.0.0.1"]), free_port()
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
     client = {
@@ -228,6 +228,7 @@ def two_ports(tmp_path, authority, monkeypatch):
         WATCHWORD_SERVER__MTLS_URL=f"https://localhost:{port}",
         WATCHWORD_SERVER__MTLS_PORT=str(port),
         WATCHWORD_CLIENTS=json.dumps([client]),
+        WATCHWORD_SERVER__WORKERS=request.param,
     )
     yield server
     server.stop()
