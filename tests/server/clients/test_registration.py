@@ -109,6 +109,12 @@ def test_an_address_of_logout_is_absolute_and_has_no_fragment(name, uri):
     assert accepted(**{name: "https://app.example.test/out"})
 
 
+def test_who_repeats_what_discovery_lists_needs_no_keys_for_it_until_requests_have_to_be_signed():
+    assert accepted(request_object_signing_alg="ES256").jwks is None
+    with pytest.raises(OAuthError, match="jwks"):
+        accepted(request_object_signing_alg="ES256", require_signed_request_object=True)
+
+
 def test_where_a_login_begins_is_reached_by_https():
     """OpenID Connect Registration §2: initiate_login_uri MUST use the https scheme."""
     with pytest.raises(OAuthError, match="initiate_login_uri"):

@@ -232,9 +232,8 @@ def _judge_request_objects(metadata: ClientMetadata, rules: RegistrationRules) -
         _refuse("request_object_encryption_alg: not offered here")
     if algorithm is not None and encoding not in ENCODINGS:
         _refuse(f"request_object_encryption_enc: has to be one of {', '.join(ENCODINGS)}")
-    # RFC 9101 §6.1: what is encrypted was signed before.
-    signed = metadata.require_signed_request_object or metadata.request_object_signing_alg is not None
-    if (signed or algorithm is not None) and metadata.jwks is None and metadata.jwks_uri is None:
+    # Who names algorithms and no keys sends no request objects; some clients repeat whatever discovery lists.
+    if metadata.require_signed_request_object and metadata.jwks is None and metadata.jwks_uri is None:
         _refuse("jwks or jwks_uri: needed for signed request objects")
 
 
