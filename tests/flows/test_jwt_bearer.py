@@ -200,6 +200,15 @@ async def test_an_id_jag_that_names_a_key_is_good_with_a_proof_of_it_alone(oauth
     assert said(answer.json()["access_token"])["cnf"] == {"jkt": prover.jkt}
 
 
+async def test_a_plain_assertion_that_names_a_key_is_good_with_a_proof_of_it_alone(oauth, agent):
+    prover = Prover(oauth.server.clock)
+    text = assertion(oauth, PLAIN, cnf={"jkt": prover.jkt})
+    refused(await present(oauth, agent, text), "invalid_grant")
+    refused(await present(oauth, agent, assertion(oauth, PLAIN, cnf="jkt")), "invalid_grant")
+    answer = await present(oauth, agent, text, headers={**prover.headers(), **agent.basic})
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("cnf", [{"jwk": {}}, {"x5t#S256": "x" * 43}, {"kid": "1"}, {"jkt": None}, "jkt", [], 1])
 async def test_attack_an_id_jag_bound_in_a_way_that_is_not_known_here(oauth, agent, cnf):
     prover = Prover(oauth.server.clock)

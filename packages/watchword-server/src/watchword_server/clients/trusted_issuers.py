@@ -53,13 +53,16 @@ class Assertion(Record, frozen=True, kw_only=True):
     expires_at: EpochSeconds
 
 
-class _IdJag(msgspec.Struct, frozen=True):
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    cnf: dict[str, Any] = {}
+
+
+class _IdJag(_Said, frozen=True, kw_only=True):
     client_id: str
     iat: float
     scope: str = ""
     resource: str | tuple[str, ...] = ()
     authorization_details: tuple[dict[str, Any], ...] = ()
-    cnf: dict[str, Any] = {}
 
 
 class TrustedIssuers:
@@ -138,22 +141,21 @@ def _read(issuer: str, trusted: TrustedIssuer, client: Client, claims: Mapping[s
     scope: tuple[str, ...] | None = None
     resource: tuple[str, ...] | None = None
     details: Details = ()
-    confirmation: Mapping[str, Any] = {}
-    if trusted.profile == "id-jag":
-        try:
-            said = msgspec.convert(claims, _IdJag)
+    try:
+        said = msgspec.convert(claims, _IdJag if trusted.profile == "id-jag" else _Said)
+        if isinstance(said, _IdJag):
             scope = parse_scope(said.scope) if said.scope else ()
             if said.authorization_details:
                 details = parse_details(msgspec.json.encode(said.authorization_details).decode())
-        except (msgspec.ValidationError, OAuthError):
-            _refuse("a claim of the ID-JAG is missing or of the wrong form")
+    except (msgspec.ValidationError, OAuthError):
+        _refuse("a claim of the assertion is missing or of the wrong form")
+    if isinstance(said, _IdJag):
         # The draft, §"Processing Rules": client_id MUST identify the client that authenticated.
         if said.client_id != client.client_id:
             _refuse("the ID-JAG was made for another client")
         resource = (said.resource,) if isinstance(said.resource, str) else said.resource
         if len(resource) > MAX_RESOURCES:
             _refuse("too many resources")
-        confirmation = said.cnf
     text = f"{issuer}\x00{jti}"
     return Assertion(
         issuer=issuer,
@@ -161,7 +163,7 @@ def _read(issuer: str, trusted: TrustedIssuer, client: Client, claims: Mapping[s
         scope=scope,
         resource=resource,
         details=details,
-        confirmation=confirmation,
+        confirmation=said.cnf,
         digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(),
         expires_at=EpochSeconds(claims["exp"] + _LEEWAY),
     )
