@@ -76,6 +76,13 @@ def test_each_is_named_once_and_no_more_than_a_call_looks_up() -> None:
         together(many, (another,))
 
 
+def test_attack_a_forged_token_does_not_hide_behind_a_good_one_of_the_same_jti() -> None:
+    forged = Ancestor(jti="t1", sub="ada", client_id="web", sid="s1", tenant=None, rev=9, kid="stolen")
+    good = Ancestor(jti="t1", sub="robot", client_id="robot", sid=None, tenant=None, rev=9, kid="k1")
+    assert together((forged,), (good,)) == (forged, good)
+    assert together((good,), (forged, good)) == (good, forged)
+
+
 def test_a_token_that_was_not_exchanged_was_made_of_nothing() -> None:
     own = Ancestor(jti="t1", sub="ada", client_id="web", sid="s1", tenant=None, rev=0, kid=None)
     assert ancestors(claims_of(own), own.facts) == ()

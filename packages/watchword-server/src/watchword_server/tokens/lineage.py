@@ -58,10 +58,11 @@ def ancestors(claims: Mapping[str, Any], facts: TokenFacts) -> tuple[Ancestor, .
 
 def together(*lines: tuple[Ancestor, ...]) -> tuple[Ancestor, ...]:
     """Several lines as one, each ancestor once. Raises ValueError when there are more than a token may name."""
-    found = {one.jti: one for each in lines for one in each}
+    # Whole, not by jti: whoever forges a token with a stolen key may give it that of a good one, and have it hide behind it.
+    found = dict.fromkeys(one for each in lines for one in each)
     if len(found) > MAX_ANCESTORS:
         raise ValueError("too many tokens stand one behind another")
-    return tuple(found.values())
+    return tuple(found)
 
 
 def told(known: tuple[Ancestor, ...], claims: Mapping[str, Any], kid: str | None) -> list[dict[str, Any]]:
