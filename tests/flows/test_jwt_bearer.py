@@ -214,6 +214,8 @@ async def test_attack_an_id_jag_bound_in_a_way_that_is_not_known_here(oauth, age
     prover = Prover(oauth.server.clock)
     headers = {**prover.headers(), **agent.basic}
     refused(await present(oauth, agent, assertion(oauth, cnf=cnf), headers=headers), "invalid_grant")
+    # Nor is nothing at all what an empty binding asks for.
+    refused(await present(oauth, agent, assertion(oauth, cnf=cnf)), "invalid_grant")
 
 
 @pytest.mark.rfc("7521 §4.1.1")

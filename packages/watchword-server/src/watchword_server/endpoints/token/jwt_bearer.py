@@ -117,7 +117,7 @@ def _check_held(assertion: Assertion, request: GrantRequest) -> None:
         shown["jkt"] = request.proof.jkt
     if request.certificate is not None:
         shown["x5t#S256"] = request.certificate
-    if any(shown.get(name) != value for name, value in assertion.confirmation.items()):
+    if not assertion.confirmation.items() <= shown.items():
         raise invalid_grant("the assertion is bound to a key; send a proof of possession of that key")
 
 
