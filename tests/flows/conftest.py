@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from oauth_story import OAuth
 from page_story import Person
+from road import Road
 from story import Server
 from watchword.testing import FakeClock
 from watchword_server.app import open_services
@@ -48,6 +49,14 @@ async def ada(oauth: OAuth) -> Person:
     await oauth.account()
     oauth.http.cookies.clear()
     return Person(oauth.http)
+
+
+@pytest.fixture
+def road(server):
+    """The way to the server, which the test can cut and slow; of modules whose ``server`` is a process."""
+    road = Road(server.port)
+    yield road
+    road.close()
 
 
 @contextlib.asynccontextmanager

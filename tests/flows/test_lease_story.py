@@ -11,7 +11,6 @@ import time
 import pytest
 from process import Process
 from revoking import SOON, Account, accepted_last, finding, following, settled, until
-from road import Road
 from watchword import RevocationViewStale, TokenRejected
 
 
@@ -22,13 +21,6 @@ def server(tmp_path_factory):
     with contextlib.suppress(ProcessLookupError):
         process.process.send_signal(signal.SIGCONT)
     process.kill()
-
-
-@pytest.fixture
-def road(server):
-    road = Road(server.port)
-    yield road
-    road.close()
 
 
 def test_what_is_revoked_is_refused_by_push_long_before_the_next_question(server):
