@@ -227,3 +227,63 @@ async def test_framing_known_from_advisories_is_refused_or_ends_the_connection(c
     answer = await rest(reader)
     # A chunked body may be answered before its broken end is seen; nothing after it may be.
     assert answer.count(b"HTTP/1.1 200") <= (1 if smuggled.startswith(POST) else 0)
+
+
+UPGRADES = [
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
+]
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("framing", [b"Content-Length: %d\r\n", b"Transfer-Encoding: chunked\r\n"])
+async def test_the_body_of_a_request_that_asks_to_upgrade_is_never_a_request(connect, app, upgrade, at_once, framing):
+    """Behind a proxy it would come from the proxy: with any address and any client certificate in its headers."""
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: here\r\n\r\n"
+    framing = framing % len(smuggled) if b"%d" in framing else framing
+    head = b"POST /body HTTP/1.1\r\nHost: here\r\n" + upgrade + framing + b"\r\n"
+    reader, writer = await connect()
+    writer.write(head + smuggled if at_once else head)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    with contextlib.suppress(ConnectionError):
+        writer.write(smuggled)
+        await writer.drain()
+    answer += await rest(reader)
+    assert answer.startswith(b"HTTP/1.1 501 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert app.begun == []
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+async def test_after_a_request_that_asks_to_upgrade_nothing_is_read_and_the_connection_is_closed(
+    connect, app, upgrade, monkeypatch
+):
+    came, received = [], GuardedHttpProtocol.data_received
+    monkeypatch.setattr(
+        GuardedHttpProtocol, "data_received", lambda self, data: (came.append(data), received(self, data))
+    )
+    app.may_answer.clear()
+    reader, writer = await connect()
+    writer.write(b"GET /one HTTP/1.1\r\nHost: here\r\n" + upgrade + b"\r\n" + GET)
+    while not app.begun:
+        await asyncio.sleep(0.01)
+    writer.write(GET)
+    while b"".join(came).count(GET) < 2:
+        await asyncio.sleep(0.01)
+    app.may_answer.set()
+    answer = await rest(reader)
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert b"connection: close" in answer
+    assert app.begun == [b"/one"]
+
+
+async def test_an_upgrade_sent_ahead_is_not_answered_before_the_request_it_follows(connect, app):
+    app.may_answer.clear()
+    reader, writer = await connect()
+    writer.write(GET + b"POST /two HTTP/1.1\r\nHost: here\r\n" + UPGRADES[0] + b"Content-Length: 2\r\n\r\nhi" + GET)
+    while not app.begun:
+        await asyncio.sleep(0.01)
+    app.may_answer.set()
+    assert b" 501 " not in await rest(reader)
+    assert app.begun == [b"/"]

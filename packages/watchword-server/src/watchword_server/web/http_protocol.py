@@ -66,6 +66,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._awaited = Awaited.NOTHING
         self._patience = Patience(self.loop, self._lose_patience)
         self._certificate: bytes | None = None
+        self._is_deaf = False
+        """Whether what else comes on this connection is not read as HTTP any more."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -79,6 +81,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         self._overhead += len(data)
         self._between = False
         super().data_received(data)
@@ -110,6 +114,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_AHEAD:
             # uvicorn stops reading while requests wait, and reads on after each answer: that alone is no bound.
             self.transport.close()
+        if self.parser.should_upgrade():
+            self._judge_upgrade()
         if self.transport.is_closing():
             return
         if self._certificate is not None:
@@ -122,6 +128,22 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _judge_upgrade(self) -> None:
+        """Go on as if it were not asked for (RFC 9110 §7.8), but for this request alone, and without a body.
+
+        The parser takes the head for all of the request: a body, which a proxy knows as one, would be the next request.
+        """
+        self._is_deaf = True
+        if any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in self.headers
+        ):
+            self._in_head = True  # which alone is answered
+            self._refuse(b"501 Not Implemented")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing to warn of: nothing is upgraded here, and whoever asks could fill the log."""
 
     def _judge_head(self) -> None:
         """What the request line says, for the application."""
@@ -148,7 +170,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive() and not self._is_deaf,
             on_response=self.on_response_complete,
         )
 
