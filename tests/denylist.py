@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import pytest
+from ports import free_port
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -57,9 +58,7 @@ class KeyServer:
         self.kind = kind
         self.binary = binary_of(kind)
         self.folder = folder
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port: int = sock.getsockname()[1]
+        self.port: int = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen | None = None
 

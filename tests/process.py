@@ -2,20 +2,14 @@
 
 import os
 import pathlib
-import socket
 import ssl
 import subprocess
 import sys
 import time
 
 import httpx
+from ports import free_port
 from story import FIREFOX
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Process:

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 import pytest
 from client_site import ClientSite
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LIFETIME = 6
@@ -60,12 +60,6 @@ class Running:
     url: str
     api_url: str
     admin: tuple[str, str]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until_answering(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from ports import free_port
 from watchword import system_clock
 from watchword.testing import FakeIssuer
 from watchword.transport import Request
@@ -59,12 +60,6 @@ def issuer() -> Iterator[FakeIssuer]:
     served = Served()
     yield served.issuer
     served.server.shutdown()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def drip(self, connection):
     self.read(connection)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     stop = threading.Event()
-    while not stop.wait(0.01):
+    while not stop.wait(0.1):  # in all 100 s, so that it is not done where threads wait for their turn
         connection.sendall(b"x")
 
 

@@ -15,6 +15,7 @@ from types import ModuleType
 
 import httpx
 import pytest
+from ports import free_port
 from watchword.testing import FakeIssuer
 
 APP = Path(__file__).resolve().parents[3] / "examples/demonstration/app.py"
@@ -129,9 +130,7 @@ def test_a_taken_port_is_named_with_the_mend():
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_when_asked_and_calls_that_no_failure(asked):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = start(port)
     try:
         answered = False

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from ports import free_ports
 
 RUN = Path(__file__).resolve().parents[3] / "examples/demonstration/run.py"
 
@@ -29,16 +30,6 @@ def run() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def free_ports(count: int) -> list[int]:
-    with_sockets = [socket.socket() for _ in range(count)]
-    for one in with_sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in with_sockets]
-    for one in with_sockets:
-        one.close()
-    return ports
 
 
 @pytest.fixture
@@ -152,7 +143,7 @@ def supervised(given: dict[str, str], tmp_path: Path, server: str, api: str) -> 
 
 def read_until(process: subprocess.Popen[str], wanted: str) -> str:
     assert process.stdout is not None
-    guard = threading.Timer(30, process.kill)
+    guard = threading.Timer(300, process.kill)
     guard.start()
     seen = ""
     for line in process.stdout:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from watchword.clock import system_clock
 from watchword.edge import Checker, Told, serve
 from watchword.jose import Key
@@ -40,9 +41,7 @@ class Caddy:
 
 @asynccontextmanager
 async def started(tmp_path, behind="file_server"):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     issuer = FakeIssuer(clock=system_clock)
     urls = SignedUrls(
         Key.generate("HS256", kid="k1"),

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from watchword.clock import system_clock
 from watchword.edge import Checker, InsideTokens, serve
 from watchword.jose import Key, KeySet
@@ -30,12 +31,6 @@ SPEC.loader.exec_module(EXAMPLE)
 NO_NGINX = "NO NGINX: the tests at the edge are skipped. apt-get install nginx-light libnginx-mod-http-js"
 pytestmark = pytest.mark.skipif(EXAMPLE.nginx_program() is None, reason=NO_NGINX)
 FILM = (ROOT / "examples/demonstration/media/1/film.mp4").read_bytes()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC = importlib.util.spec_from_file_location("nginx_example_of_story", ROOT / "examples/nginx/run.py")
@@ -22,17 +22,6 @@ SPEC.loader.exec_module(EXAMPLE)
 pytestmark = pytest.mark.skipif(
     EXAMPLE.nginx_program() is None, reason="NO NGINX: the tests at the edge are skipped. apt-get install nginx-light"
 )
-
-
-def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def until(condition, seconds=60.0):

@@ -17,16 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 from .conftest import environment, in_a_process
 
 PASSWORD = "correct horse battery"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -38,7 +33,7 @@ def started(home: Path, *arguments: str, **more: str) -> Iterator[subprocess.Pop
         text=True,
         env=environment(home) | {"PYTHONUNBUFFERED": "1"} | more,
     )
-    guard = threading.Timer(60, process.kill)
+    guard = threading.Timer(300, process.kill)
     guard.start()
     try:
         yield process
@@ -58,7 +53,7 @@ def call(port: int, method: str, path: str, body: Any = None, **headers: str) ->
         headers={"Content-Type": "application/json", "Host": f"localhost:{port}"} | headers,
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             raw = answer.read()
             return answer.status, json.loads(raw) if raw.startswith(b"{") else None
     except urllib.error.HTTPError as error:
@@ -100,7 +95,7 @@ def test_a_session_ended_at_the_command_line_is_refused_by_the_running_server(ho
         assert call(port, "GET", "/auth/me", **bearer)[0] == 401
 
         server.send_signal(signal.SIGTERM)
-        assert server.wait(timeout=30) == 0
+        assert server.wait(timeout=120) == 0
 
 
 def test_the_server_process_imports_no_command_line_library() -> None:
