@@ -29,6 +29,8 @@ from watchword_server.keys.development_certificates import Issued
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests/interop/htmlunit"
+pytestmark = pytest.mark.timeout(400)
+"""Fetching the browser may take as long as a test, on a machine that is busy."""
 COMMAND = str(Path(sys.executable).parent / "watchword")
 ARRIVED = b'<!doctype html><title>Arrived</title><p id="submission_complete">Done</p>'
 
@@ -149,7 +151,7 @@ class Automated:
             "same": how["same"],
             "visits": [{"url": url, "method": how["method"]} for url in urls],
         }
-        killer = threading.Timer(100, self.process.kill)
+        killer = threading.Timer(300, self.process.kill)
         killer.start()
         try:
             print(json.dumps(asked), file=self.process.stdin, flush=True)
