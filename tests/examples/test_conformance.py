@@ -93,7 +93,7 @@ class Configured(Process):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/.well-known/openid-configuration", verify=self.trust).json()
+        return httpx.get(f"{self.url}/.well-known/openid-configuration", verify=self.trust, timeout=60).json()
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def said(*command: str, given: str | None = None, environ: dict[str, str] | None = None) -> str:
-    ran = subprocess.run(command, input=given, env=environ, capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run(command, input=given, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 

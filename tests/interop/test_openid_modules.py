@@ -251,6 +251,7 @@ def test_oidcc_3rd_party_init_login_nonhttps(server):
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
 
 
+@pytest.mark.timeout(300)
 def test_oidcc_server_rotate_keys(server):
     def kids() -> set[str]:
         keys = httpx.get(server.metadata["jwks_uri"], verify=server.trust).json()["keys"]
