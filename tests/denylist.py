@@ -77,7 +77,7 @@ class KeyServer:
         ]
         with (self.folder / "keyserver.log").open("ab") as log:
             self.process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
-        async with asyncio.timeout(30), self.client() as client:
+        async with asyncio.timeout(60), self.client() as client:
             while True:
                 assert self.process.poll() is None, (self.folder / "keyserver.log").read_text()
                 with contextlib.suppress(RedisError, OSError):
@@ -88,7 +88,7 @@ class KeyServer:
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
 
     def client(self, **given) -> Redis:

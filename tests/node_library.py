@@ -61,4 +61,4 @@ class Node:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)

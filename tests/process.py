@@ -40,7 +40,7 @@ class Process:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "watchword_server.process"], env=self.environ, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 200
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
@@ -55,13 +55,13 @@ class Process:
         return f"http://localhost:{self.port}"
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers={"User-Agent": FIREFOX}, timeout=30, verify=self.trust)
+        return httpx.AsyncClient(base_url=self.url, headers={"User-Agent": FIREFOX}, timeout=60, verify=self.trust)
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(120)

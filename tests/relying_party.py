@@ -42,7 +42,7 @@ class RelyingParty:
     def __init__(self, server: Secure, metadata: dict[str, Any], key: Any = None) -> None:
         self.server, self.client, self.key = server, metadata, key
         self.op = server.metadata
-        self.http = httpx.Client(verify=server.trust, timeout=30)
+        self.http = httpx.Client(verify=server.trust, timeout=60)
 
     @property
     def client_id(self) -> str:

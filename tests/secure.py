@@ -65,7 +65,7 @@ class Secure(Process):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/.well-known/openid-configuration", verify=self.trust, timeout=30).json()
+        return httpx.get(f"{self.url}/.well-known/openid-configuration", verify=self.trust, timeout=60).json()
 
     def trusting(self, shown: Issued | None = None) -> ssl.SSLContext:
         """What believes the authority of the servers, and shows a client certificate."""
@@ -77,7 +77,7 @@ class Secure(Process):
     def register(self, email: str = ADA) -> str:
         """An account with the common password; its id."""
         body = {"email": email, "password": PASSWORD}
-        answer = httpx.post(f"{self.url}/auth/register", json=body, verify=self.trust, timeout=30)
+        answer = httpx.post(f"{self.url}/auth/register", json=body, verify=self.trust, timeout=60)
         assert answer.status_code == 201, answer.text
         return answer.json()["account"]["id"]
 
