@@ -100,6 +100,11 @@ async def test_an_answer_without_a_length_is_begun_at_once_and_sent_in_chunks() 
     assert b"".join(transport.written[1:]) == b"2\r\nok\r\n0\r\n\r\n"
 
 
+async def test_an_answer_without_headers_is_one() -> None:
+    transport = await answered(sending(START, body(b"ok")))
+    assert b"".join(transport.written).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 async def test_the_answer_to_head_has_no_body() -> None:
     transport = await answered(sending(LENGTH, body(b"ok")), b"HEAD / HTTP/1.1\r\nHost: here\r\n\r\n")
     assert b"".join(transport.written).endswith(b"no-store\r\n\r\n")

@@ -127,6 +127,7 @@ def run_worker(settings: Settings, sockets: list[socket.socket]) -> None:
             # What is here now stays: the collector need not walk through all modules whenever requests have left enough.
             gc.collect()
             gc.freeze()
+            gc.enable()
 
         def _protocol(self) -> asyncio.Protocol:
             return GuardedHttpProtocol(config=config, server_state=self.server_state, app_state=self.lifespan.state)
@@ -268,4 +269,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # until a worker has started: nothing that is loaded now is garbage, and looking costs a tenth of the start
     sys.exit(main())

@@ -75,7 +75,7 @@ class HttpExchange(RequestResponseCycle):
         if self.scope["method"] == "HEAD":
             return False
         lines, length = [STATUS_LINE[message["status"]]], -1
-        for header in (*self.default_headers, *message["headers"]):
+        for header in (*self.default_headers, *message.get("headers", ())):
             name, value = header
             if name in _OF_FEW_VALUES:
                 lines.append(_known_line(name, value))
