@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from oauth_story import ORIGIN, Registered, refused, said
+from oauth_story import ORIGIN, Prover, Registered, refused, said
 from watchword_server.clients.metadata import ClientSettings
 
 ORDERS, STOCK = "https://orders.example.test", "https://stock.example.test"
@@ -186,3 +186,14 @@ async def test_what_was_made_of_a_clients_own_token_dies_with_that_client(oauth,
     assert await oauth.server.services.oauth.administration.disable("robot", ORIGIN)
     for token in (made, opaque):
         assert await oauth.introspected(orders, token) == {"active": False}
+
+
+async def test_attack_who_acts_by_a_token_that_is_bound_to_a_key_has_to_show_the_key(oauth, person, orders):
+    prover = Prover(oauth.server.clock)
+    own = await oauth.token(orders, "client_credentials", headers={**prover.headers(), **orders.basic})
+    acting = {"actor_token": own.json()["access_token"], "actor_token_type": ACCESS}
+    refused(await exchange(oauth, orders, person["access_token"], **acting), "invalid_request")
+    other = {**Prover(oauth.server.clock).headers(), **orders.basic}
+    refused(await exchange(oauth, orders, person["access_token"], headers=other, **acting), "invalid_request")
+    held = await exchange(oauth, orders, person["access_token"], headers={**prover.headers(), **orders.basic}, **acting)
+    assert held.status_code == 200, held.text

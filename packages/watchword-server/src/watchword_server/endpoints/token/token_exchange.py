@@ -89,16 +89,19 @@ def _check_entitled(subject: ReadToken, request: GrantRequest) -> None:
     meant = set(subject.audience)
     if client.client_id in meant or (client.settings.audiences and not meant.isdisjoint(client.settings.audiences)):
         return
-    own = subject.facts.client_id == client.client_id
-    # One that is bound to a key or certificate is nothing without it, here as elsewhere (RFC 9449 §7, RFC 8705 §3).
-    held = subject.jkt in {None, None if request.proof is None else request.proof.jkt}
-    if own and held and subject.certificate in {None, request.certificate}:
+    if subject.facts.client_id == client.client_id and _is_held(subject, request):
         return
     raise OAuthError(
         ErrorCode.INVALID_REQUEST,
         "subject_token is not a good access token of this server",
         detail="not for this client",
     )
+
+
+def _is_held(token: ReadToken, request: GrantRequest) -> bool:
+    """One that is bound to a key or certificate is nothing without it, here as elsewhere (RFC 9449 §7, RFC 8705 §3)."""
+    shown = None if request.proof is None else request.proof.jkt
+    return token.jkt in {None, shown} and token.certificate in {None, request.certificate}
 
 
 async def _actor(request: GrantRequest, services: TokenServices) -> ReadToken | None:
@@ -110,6 +113,8 @@ async def _actor(request: GrantRequest, services: TokenServices) -> ReadToken | 
     actor = await _token(request, services, "actor_token")
     if actor.facts.client_id != request.client.client_id:
         raise OAuthError(ErrorCode.INVALID_REQUEST, "actor_token was issued to another client")
+    if not _is_held(actor, request):
+        raise OAuthError(ErrorCode.INVALID_REQUEST, "actor_token is bound to a key; send a proof of it")
     return actor
 
 
