@@ -67,6 +67,8 @@ async def opened(request: pytest.FixtureRequest, tmp_path, environ: dict[str, st
         "WATCHWORD_PASSWORDS__MEMORY_KIB": "8",
         "WATCHWORD_PASSWORDS__TIME_COST": "1",
         "WATCHWORD_FEED__TOKEN": "feed-token-of-the-tests",
+        # Passwords are hashed at low priority, and a machine of tests is busy.
+        "WATCHWORD_SERVER__REQUEST_TIMEOUT": "120",
         **environ,
     }
     if getattr(request, "param", "sqlite") == "postgres":
