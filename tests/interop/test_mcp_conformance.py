@@ -48,7 +48,7 @@ async def test_the_conformance_suite_of_mcp_passes(mcp_conformance, server, call
         for line in process.stdout:
             said += line
             if address := re.search(rf"{server.url}/authorize\S+", line):
-                async with server.client() as browser, httpx.AsyncClient() as http:
+                async with server.client() as browser, httpx.AsyncClient(timeout=60) as http:
                     back = await passes(server.person(browser), address.group())
                     assert (await http.get(back)).status_code == 200
         assert process.wait(timeout=30) == 0, said

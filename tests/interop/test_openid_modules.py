@@ -44,7 +44,7 @@ def server(trust, tmp_path_factory) -> Iterator[Secure]:
         **{f"WATCHWORD_SELF_REGISTRATION__{name.upper()}": value for name, value in own.items()},
     )  # fmt: skip
     running.account = running.register()
-    with httpx.Client(base_url=running.url, verify=running.trust) as http:
+    with httpx.Client(base_url=running.url, verify=running.trust, timeout=60) as http:
         token = http.post("/auth/login", json={"identifier": ADA, "password": PASSWORD}).json()["access_token"]
         answer = http.put("/auth/profile", json=PERSON, headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 200, answer.text
@@ -233,7 +233,7 @@ async def test_oidcc_registration_logo_uri(server, ada):
 @pytest.mark.parametrize("uri", [f"{SUITE}/callback#fragment", "javascript:alert(1)", "http://suite.example.test/"])
 def test_oidcc_redirect_uri_regfrag(server, uri):
     answer = httpx.post(
-        server.metadata["registration_endpoint"], json=asked_for(redirect_uris=[uri]), verify=server.trust
+        server.metadata["registration_endpoint"], json=asked_for(redirect_uris=[uri]), verify=server.trust, timeout=60
     )
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_uri")
 
@@ -247,14 +247,14 @@ def test_oidcc_3rd_party_init_login(server):
 
 def test_oidcc_3rd_party_init_login_nonhttps(server):
     asked = asked_for(initiate_login_uri="http://suite.example.test/start")
-    answer = httpx.post(server.metadata["registration_endpoint"], json=asked, verify=server.trust)
+    answer = httpx.post(server.metadata["registration_endpoint"], json=asked, verify=server.trust, timeout=60)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
 
 
 @pytest.mark.timeout(300)
 def test_oidcc_server_rotate_keys(server):
     def kids() -> set[str]:
-        keys = httpx.get(server.metadata["jwks_uri"], verify=server.trust).json()["keys"]
+        keys = httpx.get(server.metadata["jwks_uri"], verify=server.trust, timeout=60).json()["keys"]
         assert len({key["kid"] for key in keys}) == len(keys)
         assert all({"kty", "alg", "use"} <= key.keys() and not {"d", "p", "k", "x5c"} & key.keys() for key in keys)
         return {key["kid"] for key in keys}

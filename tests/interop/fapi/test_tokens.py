@@ -104,17 +104,18 @@ async def test_ensure_client_assertion_fails(party, ada, changes):
         "PAR": client.op["pushed_authorization_request_endpoint"],
         "TOKEN": client.op["token_endpoint"],
     }
-    now = int(time.time())
 
     def moved(value):
         if isinstance(value, list):
             return [named[one] for one in value]
-        return now + value if isinstance(value, int) else named.get(value, value)
+        return int(time.time()) + value if isinstance(value, int) else named.get(value, value)
 
-    given = {name: moved(value) for name, value in changes.items()}
-    error_of(client.push(client.request(), **client.asserting(**given)), "invalid_client", "invalid_request")
+    def asserted() -> dict[str, str]:
+        return client.asserting(**{name: moved(value) for name, value in changes.items()})
+
+    error_of(client.push(client.request(), **asserted()), "invalid_client", "invalid_request")
     told = await client.asks(ada)
-    error_of(client.exchange(told, **client.asserting(**given)), "invalid_client", "invalid_request")
+    error_of(client.exchange(told, **asserted()), "invalid_client", "invalid_request")
 
 
 async def test_ensure_client_assertion_in_token_endpoint(party, ada):
