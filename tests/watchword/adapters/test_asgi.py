@@ -186,6 +186,26 @@ async def test_an_application_that_takes_no_notice_says_nothing_more(issuer, cli
     assert types == ([begin, "websocket.close"] if kind == "websocket" else [begin])
 
 
+async def test_tasks_that_all_speak_at_once_end_like_one(issuer, client):
+    def app(waits):
+        async def chatter(send):
+            while True:
+                await send({"type": "websocket.send", "text": "more"})
+                await asyncio.sleep(0)
+
+        async def several(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(4):
+                    tasks.create_task(chatter(send))
+                waits.set()
+
+        return several
+
+    sent = await begun_and_ended(issuer, client, "websocket", app)
+    assert (sent[-1]["type"], sent[-1]["code"]) == ("websocket.close", 1008)
+
+
 async def test_an_answer_that_ends_by_itself_is_left_alone(issuer):
     service = AsgiCaller(BearerMiddleware(show, issuer.verifier(), ends_with_token=True))
     assert (await service.ask("/", f"Bearer {issuer.token()}")).json == {"sub": "ada"}

@@ -271,6 +271,28 @@ async def test_what_waits_with_a_limit_ends_though_what_it_waits_for_comes_in_th
                 await watch.run(follows())
 
 
+async def test_errors_of_several_tasks_pass_though_one_of_them_is_the_end_of_the_token(issuer):
+    verifier = issuer.verifier()
+
+    async def fails(go, error):
+        await go.wait()
+        raise error
+
+    async def several(watch, *errors):
+        go = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            for error in errors:
+                tasks.create_task(fails(go, error))
+            await asyncio.sleep(0)
+            go.set()
+            watch.end(Ended.REVOKED)
+
+    over, own = TokenEnded(Ended.REVOKED), RuntimeError("its own")
+    for errors, raised in (((over, over), TokenEnded), ((over, own), ExceptionGroup)):
+        with verifier.watch(token_of(verifier, issuer)) as watch, pytest.raises(raised):
+            await watch.run(several(watch, *errors))
+
+
 async def test_a_cancellation_from_outside_stays_one(issuer):
     verifier = issuer.verifier()
     with verifier.watch(token_of(verifier, issuer)) as watch:

@@ -108,6 +108,10 @@ class Watch:
             if scope.leave() and self.ended is not None:
                 raise TokenEnded(self.ended) from None
             raise
+        except BaseExceptionGroup as group:  # of tasks that were told by what they tried to do in the token's name
+            if self.ended is not None and group.split(TokenEnded)[1] is None:
+                raise TokenEnded(self.ended) from None
+            raise
         finally:
             self._scopes.discard(scope)
             scope.leave()
