@@ -233,57 +233,75 @@ UPGRADES = [
     b"Connection: upgrade\r\nUpgrade: websocket\r\n",
     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
 ]
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
 @pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize("framing", [b"Content-Length: %d\r\n", b"Transfer-Encoding: chunked\r\n"])
-async def test_the_body_of_a_request_that_asks_to_upgrade_is_never_a_request(connect, app, upgrade, at_once, framing):
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: %d\r\n" % len(SMUGGLED), SMUGGLED),
+        (b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)),
+    ],
+)
+async def test_the_body_of_a_request_that_asks_to_upgrade_is_its_body_and_never_a_request(
+    connect, app, upgrade, at_once, framing, body
+):
     """Behind a proxy it would come from the proxy: with any address and any client certificate in its headers."""
-    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: here\r\n\r\n"
-    framing = framing % len(smuggled) if b"%d" in framing else framing
-    head = b"POST /body HTTP/1.1\r\nHost: here\r\n" + upgrade + framing + b"\r\n"
     reader, writer = await connect()
-    writer.write(head + smuggled if at_once else head)
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
-    with contextlib.suppress(ConnectionError):
-        writer.write(smuggled)
-        await writer.drain()
-    answer += await rest(reader)
-    assert answer.startswith(b"HTTP/1.1 501 ")
-    assert answer.count(b"HTTP/1.1") == 1
-    assert app.begun == []
+    head = b"POST /body HTTP/1.1\r\nHost: here\r\n" + upgrade + framing + b"\r\n"
+    if at_once:
+        writer.write(head + body + GET)
+    else:
+        writer.write(head)
+        while not app.begun:
+            await asyncio.sleep(0.01)
+        writer.write(body + GET)
+    answers = b""
+    while not answers.endswith(b"ok"):
+        answers += await asyncio.wait_for(reader.readexactly(1), 60)
+    assert answers.count(b"HTTP/1.1 200") == 2
+    assert answers.count(SMUGGLED) == 1
+    assert app.begun == [b"/body", b"/"]
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
-async def test_after_a_request_that_asks_to_upgrade_nothing_is_read_and_the_connection_is_closed(
-    connect, app, upgrade, monkeypatch
-):
-    came, received = [], GuardedHttpProtocol.data_received
-    monkeypatch.setattr(
-        GuardedHttpProtocol, "data_received", lambda self, data: (came.append(data), received(self, data))
-    )
+async def test_a_request_that_asks_to_upgrade_is_answered_as_if_it_did_not(connect, app, upgrade):
+    reader, writer = await connect()
+    one = b"GET /one HTTP/1.1\r\nHost: here\r\n" + upgrade + b"\r\n"
+    writer.write(one[:40])
+    await writer.drain()
+    writer.write(one[40:] + one + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    answers = await rest(reader)
+    assert answers.count(b"HTTP/1.1 200") == 3
+    assert app.begun == [b"/one", b"/one", b"/"]
+
+
+async def test_a_flood_of_requests_that_ask_to_upgrade_is_not_queued_either(connect, app):
     app.may_answer.clear()
     reader, writer = await connect()
-    writer.write(b"GET /one HTTP/1.1\r\nHost: here\r\n" + upgrade + b"\r\n" + GET)
-    while not app.begun:
-        await asyncio.sleep(0.01)
-    writer.write(GET)
-    while b"".join(came).count(GET) < 2:
-        await asyncio.sleep(0.01)
-    app.may_answer.set()
-    answer = await rest(reader)
-    assert answer.count(b"HTTP/1.1 200") == 1
+    writer.write((b"GET / HTTP/1.1\r\nHost: here\r\n" + UPGRADES[0] + b"\r\n") * 3 * MAX_AHEAD)
+    assert await rest(reader) == b""
+    assert len(app.begun) <= 1
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+async def test_what_is_refused_is_refused_too_where_an_upgrade_is_asked_for(connect, app, upgrade):
+    reader, writer = await connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n" + b"X: y\r\n" * 200 + upgrade + b"\r\n" + GET)
+    assert (await rest(reader)).startswith(b"HTTP/1.1 431 ")
+    assert app.begun == []
+
+
+async def test_nothing_after_a_request_for_a_tunnel_is_read(connect, app):
+    reader, writer = await connect()
+    writer.write(b"CONNECT /tunnel HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED))
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    with contextlib.suppress(ConnectionError):
+        writer.write(SMUGGLED)
+        await writer.drain()
+    answer += await rest(reader)
     assert b"connection: close" in answer
-    assert app.begun == [b"/one"]
-
-
-async def test_an_upgrade_sent_ahead_is_not_answered_before_the_request_it_follows(connect, app):
-    app.may_answer.clear()
-    reader, writer = await connect()
-    writer.write(GET + b"POST /two HTTP/1.1\r\nHost: here\r\n" + UPGRADES[0] + b"Content-Length: 2\r\n\r\nhi" + GET)
-    while not app.begun:
-        await asyncio.sleep(0.01)
-    app.may_answer.set()
-    assert b" 501 " not in await rest(reader)
-    assert app.begun == [b"/"]
+    assert answer.count(b"HTTP/1.1") == 1
+    assert app.begun == [b"/tunnel"]

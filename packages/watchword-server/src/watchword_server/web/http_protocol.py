@@ -66,6 +66,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._awaited = Awaited.NOTHING
         self._patience = Patience(self.loop, self._lose_patience)
         self._certificate: bytes | None = None
+        self._asks_upgrade = False
+        """Whether the head that was just read asks for another protocol, and is to be read again without that."""
         self._is_deaf = False
         """Whether what else comes on this connection is not read as HTTP any more."""
 
@@ -85,12 +87,35 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             return
         self._overhead += len(data)
         self._between = False
-        super().data_received(data)
+        self._parse(data)
         if self._in_head and not self._between and self._awaited is not Awaited.HEAD:
             # From the first octet on; the next ones give no further time.
             self._await(Awaited.HEAD, HEAD_DEADLINE)
         if self._overhead > MAX_HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
+
+    def _parse(self, data: bytes) -> None:
+        """Read on. Who asks to upgrade is answered as if not (RFC 9110 §7.8), nothing being upgraded here.
+
+        Of such a request the parser reads the head alone: its body, which a proxy knows as one, would be the next request,
+        in the proxy's name. So it is told the same head again without ``Upgrade``.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+            except httptools.HttpParserUpgrade as reached:
+                if self._asks_upgrade and not self.transport.is_closing():
+                    self._asks_upgrade = False
+                    data = self._head_without_upgrade() + data[reached.args[0] :]
+                    continue
+            return
+
+    def _head_without_upgrade(self) -> bytes:
+        fields = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        return b"".join((line, *fields, b"\r\n"))
 
     def on_message_begin(self) -> None:
         self._between = False
@@ -108,14 +133,18 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            if self.parser.get_method() != b"CONNECT":
+                self._asks_upgrade = True
+                return
+            # What follows would be the tunnel's, and there is none.
+            self._is_deaf = True
         self._in_head = False
         self._overhead = 0
         self._await_nothing()
         if len(self.pipeline) >= MAX_AHEAD:
             # uvicorn stops reading while requests wait, and reads on after each answer: that alone is no bound.
             self.transport.close()
-        if self.parser.should_upgrade():
-            self._judge_upgrade()
         if self.transport.is_closing():
             return
         if self._certificate is not None:
@@ -128,22 +157,6 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
-
-    def _judge_upgrade(self) -> None:
-        """Go on as if it were not asked for (RFC 9110 §7.8), but for this request alone, and without a body.
-
-        The parser takes the head for all of the request: a body, which a proxy knows as one, would be the next request.
-        """
-        self._is_deaf = True
-        if any(
-            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-            for name, value in self.headers
-        ):
-            self._in_head = True  # which alone is answered
-            self._refuse(b"501 Not Implemented")
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Nothing to warn of: nothing is upgraded here, and whoever asks could fill the log."""
 
     def _judge_head(self) -> None:
         """What the request line says, for the application."""
@@ -181,6 +194,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._asks_upgrade:
+            return
         self._in_head = self._between = True
         self._overhead = 0
         self._await_nothing()
