@@ -1,5 +1,6 @@
 """The way out to the network, against peers that misbehave: a real socket on loopback each time."""
 
+import contextlib
 import datetime as dt
 import gzip
 import socket
@@ -58,6 +59,10 @@ class Peer:
         self.requests.append(data.decode())
 
     def close(self):
+        # Closed under a thread that waits in it, its number may be the next peer's by the time that thread looks again.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(SOON)
         self._socket.close()
 
 

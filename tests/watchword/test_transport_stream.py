@@ -1,5 +1,6 @@
 """Answers that go on, against peers that misbehave: a real socket on loopback each time."""
 
+import contextlib
 import gzip
 import os
 import socket
@@ -41,6 +42,8 @@ def serve():
 
     yield serving
     for listener in servers:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes who still waits for a caller
         listener.close()
 
 

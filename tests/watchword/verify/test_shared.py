@@ -318,7 +318,13 @@ class Imposter:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(str(path))
         self.listener.listen()
-        threading.Thread(target=self._serve, args=(said,), daemon=True).start()
+        self.thread = threading.Thread(target=self._serve, args=(said,), daemon=True)
+        self.thread.start()
+
+    def leave(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(PATIENCE)
+        self.listener.close()
 
     def _serve(self, said):
         while True:
@@ -340,7 +346,7 @@ def test_an_answer_that_is_none_is_not_taken_and_the_feed_is_asked_directly(work
     try:
         assert ask(worker()) is None
     finally:
-        imposter.listener.close()
+        imposter.leave()
 
 
 def test_one_who_serves_in_silence_is_waited_for_no_longer_than_a_question_may_take(worker, path, monkeypatch):
