@@ -86,4 +86,6 @@ class Road:
     def close(self) -> None:
         self.open.set()
         self.cut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else its thread waits on, at a number that is another's soon
         self._listener.close()
