@@ -3,6 +3,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import asyncpg
@@ -111,6 +112,21 @@ async def test_stores_that_start_at_once_migrate_once(bare_url):
     for store in stores:
         await store.close()
     assert len(set(head.epoch for head in heads)) == 1
+
+
+async def test_a_new_file_that_somebody_holds_is_waited_for(tmp_path):
+    """SQLite does not wait by itself where a file becomes one with a write-ahead log."""
+    path = tmp_path / "store.db"
+    first = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    first.execute("CREATE TABLE held (a)")
+    first.execute("BEGIN IMMEDIATE")
+    first.execute("INSERT INTO held VALUES (1)")
+    threading.Timer(0.3, first.execute, ["ROLLBACK"]).start()
+    store = store_from_url(f"sqlite:///{path}")
+    await store.open(migrate=True)
+    assert (await store.head()).epoch
+    await store.close()
+    first.close()
 
 
 async def test_processes_that_start_at_once_migrate_once(bare_url):
