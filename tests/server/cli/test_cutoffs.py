@@ -43,6 +43,12 @@ def test_access_tokens_alone_can_be_cut_off_and_sessions_live_on(stocked: Run, l
     assert len(stocked("sessions", "list", "--json").json["sessions"]) == 1
 
 
+def test_a_value_that_looks_like_an_option_is_told_how_to_be_written(stocked: Run) -> None:
+    assert "write -- before a value" in stocked("cutoffs", "add", "session", "-T_GjHmAmUsY27FqzlDshA", "--yes").err
+    written = stocked("cutoffs", "add", "--yes", "session", "--", "-T_GjHmAmUsY27FqzlDshA")
+    assert "no such option" not in written.err.lower()
+
+
 def test_a_session_is_ended_and_a_key_distrusted_by_it(stocked: Run, login: Login) -> None:  # noqa: F811
     sid = login("bob@example.test").sid
     assert stocked("cutoffs", "add", "session", sid, "--yes").code == 0

@@ -28,8 +28,13 @@ def random_bytes(count: int) -> bytes:
 
 
 def identifier() -> str:
-    """128 unpredictable bits in base64url, 22 characters: for ``jti``, ``sid``, family ids, correlation ids."""
-    return urlsafe_b64encode(secrets.token_bytes(16))[:22].decode("ascii")
+    """128 unpredictable bits in base64url, 22 characters: for ``jti``, ``sid``, family ids, correlation ids.
+
+    None begins with a hyphen, which a command line would take for an option: one in 64 is drawn again.
+    """
+    while (drawn := urlsafe_b64encode(secrets.token_bytes(16))).startswith(b"-"):
+        pass
+    return drawn[:22].decode("ascii")
 
 
 def prefixed(prefix: str, *, size: int = 32) -> str:

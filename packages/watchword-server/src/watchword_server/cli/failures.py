@@ -73,7 +73,10 @@ def _misused(misuse: Any) -> int:
         misuse.show()
         return MISUSED
     path = misuse.ctx.command_path if getattr(misuse, "ctx", None) else "watchword"
-    complain(misuse.format_message(), f"{path} --help")
+    mend = f"{path} --help"
+    if type(misuse).__name__ == "NoSuchOption" and not str(misuse.option_name).startswith("--"):
+        mend = f"write -- before a value that begins with a hyphen, or see {mend}"
+    complain(misuse.format_message(), mend)
     return int(misuse.exit_code)
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 from watchword.clock import Clock
-from watchword.jose import base64url
 from watchword.jose.jwk import Key, KeySet
 from watchword.jose.jws import Signer
 
 from watchword_server.keys.jwks import JwksDocument, jwks_document
+from watchword_server.keys.making import make_key
 from watchword_server.keys.request_keys import PURPOSE as REQUEST_OBJECT
-from watchword_server.keys.request_keys import RequestKeys, new_request_key
+from watchword_server.keys.request_keys import RequestKeys
 from watchword_server.keys.schedule import (
     Activate,
     Forget,
@@ -43,8 +43,6 @@ ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "R
 _MAC_ALGORITHM: Final = "HS256"
 _FEED_ALGORITHM: Final = "ES256"
 _SIGNED_URL_ALGORITHM: Final = "Ed25519"
-_MAC_KEY_BYTES: Final = 32
-_MAC_ID_BYTES: Final = 6
 _LOOK_AGAIN_AFTER: Final = 1.0
 _MOST_STEPS: Final = 16
 _SYSTEM: Final = Origin(actor="system")
@@ -364,17 +362,7 @@ class KeyRing:
                 await self._store.forget_key(kid, audit=_audit("key.forgotten", kid, purpose, _SYSTEM))
 
     async def _add(self, purpose: KeyPurpose, state: KeyState, algorithm: str) -> None:
-        if purpose == "refresh_mac":
-            kid = base64url.encode(self._random_bytes(_MAC_ID_BYTES))
-            secret, public = self._random_bytes(_MAC_KEY_BYTES), b""
-        elif purpose == REQUEST_OBJECT:
-            kid, secret, public = await asyncio.to_thread(new_request_key, algorithm)
-        else:
-            # An RSA key takes a good part of a second to find.
-            key = await asyncio.to_thread(Key.generate, algorithm)
-            kid = key.kid or key.thumbprint()
-            secret = json.dumps(key.private_jwk()).encode()
-            public = json.dumps(key.public_jwk()).encode()
+        kid, secret, public = await asyncio.to_thread(make_key, purpose, algorithm, self._random_bytes)
         now = self._clock.now()
         row = SigningKey(
             kid=kid,
