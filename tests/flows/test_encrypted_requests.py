@@ -127,8 +127,6 @@ async def test_what_is_not_offered_is_refused_by_name_at_the_registration(oauth,
     given = {name: value for name, value in (ELLIPTIC | changes).items() if value is not None}
     with pytest.raises(OAuthError, match=named):
         await oauth.client("own", settings=FIRST_PARTY, key=KEY, **given)
-    with pytest.raises(OAuthError, match="jwks"):
-        await oauth.client("other", **ELLIPTIC)
 
 
 @pytest.mark.rfc("9101 §4/3")
