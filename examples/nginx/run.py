@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,9 @@ def configuration(*, state: Path, port: int, api_port: int, edge: Path, origin: 
 
 
 def main() -> int:
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        # Both, and also where whoever started it in the background had SIGINT ignored.
+        signal.signal(asked, signal.default_int_handler)
     program = nginx_program()
     if program is None:
         print("no nginx: apt-get install nginx-light libnginx-mod-http-js", file=sys.stderr)
