@@ -40,7 +40,8 @@ async def login(client, email):
 
 
 async def until(condition):
-    async with asyncio.timeout(40):
+    # Longer than the lease of a delivery that a server was killed in the middle of, which is a minute.
+    async with asyncio.timeout(200):
         while not condition():
             await asyncio.sleep(0.02)
 
