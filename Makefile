@@ -39,7 +39,7 @@ test: .venv/.ready  ## every test but the soak; T="..." narrows it
 	@.ci/chromium
 	@.ci/nginx
 	@.ci/apache
-	@$(PYTEST) -n 3 --dist loadfile -m "not soak" -q $(T)
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not soak" -q $(T)
 
 check: .venv/.ready  ## format, lint, types, who may import whom, pages that are generated, leaks
 	@$(PY) .ci/check.py
