@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,10 @@ from watchword_server.store.records import (
     SigningKey,
 )
 from watchword_server.store.statements import TABLES
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell leaves it to what it starts in the background, and so would every program that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class StoreClock:

@@ -127,7 +127,8 @@ def test_the_leases_of_all_are_renewed_by_the_questions_of_about_one(server, roa
     took = time.monotonic() - began
     # One verifier alone asks each 0.7 to 1 times of two fifths of the bound; four would ask four times as often.
     alone = took / (0.7 * 0.4 * BOUND)
-    assert took / BOUND < asked < 1.5 * alone
+    # A busy machine has one take over from another now and then, which then asks once more.
+    assert took / BOUND < asked < 2.5 * alone
     print(
         f"{asked:.0f} questions in {took:.1f} s for four workers; one alone asks at most {alone:.0f}; {attempts} checks"
     )
