@@ -179,7 +179,7 @@ async def test_a_logout_is_refused_and_who_did_not_log_out_is_served(world):
     assert 'error="invalid_token"' in world.ask(f"Bearer {there}").headers["www-authenticate"]
 
 
-EVERY = ["node", "older_node", "go"]
+EVERY = ["node", pytest.param("older_node", marks=pytest.mark.soak), "go"]
 
 
 @pytest.mark.parametrize("world", EVERY, indirect=True)

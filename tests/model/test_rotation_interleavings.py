@@ -244,9 +244,15 @@ async def test_two_refreshes_give_what_some_order_of_them_gives_in_every_interle
     assert sum([await try_all(world, elsewhere, pair, age, kills=0) for pair in PAIRS]) == interleavings
 
 
-async def test_three_tabs_give_what_some_order_of_them_gives_in_every_interleaving(world: Any, elsewhere: Any) -> None:
-    for sent in ((Sent(0), Sent(0), Sent(1)), (Sent(0), Sent(1), Sent(1, CHROME))):
-        assert await try_all(world, elsewhere, sent, LONG_AFTER, kills=0) >= 60
+@pytest.mark.parametrize(
+    "sent",
+    [(Sent(0), Sent(0), Sent(1)), pytest.param((Sent(0), Sent(1), Sent(1, CHROME)), marks=pytest.mark.soak)],
+    ids=["one browser", "two browsers"],
+)
+async def test_three_tabs_give_what_some_order_of_them_gives_in_every_interleaving(
+    world: Any, elsewhere: Any, sent: tuple[Sent, ...]
+) -> None:
+    assert await try_all(world, elsewhere, sent, LONG_AFTER, kills=0) >= 60
 
 
 async def test_a_server_killed_anywhere_leaves_a_family_as_whole_as_before(world: Any, elsewhere: Any) -> None:
