@@ -95,7 +95,7 @@ async def started():
     app = SignedUrlMiddleware(application(films), urls, under="/media/")
     server = uvicorn.Server(
         uvicorn.Config(
-            app, port=0, log_level="error", lifespan="off", proxy_headers=True, forwarded_allow_ips="127.0.0.1"
+            app, port=0, log_config=None, lifespan="off", proxy_headers=True, forwarded_allow_ips="127.0.0.1"
         )
     )
     serving = asyncio.ensure_future(server.serve())

@@ -126,6 +126,8 @@ def test_a_huge_or_hostile_text_is_redacted_in_bounded_work():
 
 def test_configuring_catches_uvicorn_and_silences_its_access_log(restore_logging):
     stream = io.StringIO()
+    # As any server of uvicorn in this process leaves it.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     configure("info", "json", stream=stream)
     logging.getLogger("uvicorn.error").info("started with %s", JWT)
     logging.getLogger("uvicorn.access").info("GET /?token=%s", OPAQUE)

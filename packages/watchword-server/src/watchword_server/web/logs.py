@@ -88,6 +88,7 @@ def configure(level: str, form: Literal["json", "console"], *, stream: TextIO | 
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+        logger.setLevel(logging.NOTSET)  # uvicorn sets one of its own, for the whole process
     access = logging.getLogger("uvicorn.access")
     access.handlers.clear()
     access.propagate = False
