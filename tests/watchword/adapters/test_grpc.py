@@ -276,15 +276,24 @@ class Endless:
         await self.more.wait()
 
 
+async def revoked_amid(issuer, channel, kind, *, steps=None):
+    """Call a method whose token is revoked once it is watched over, or exactly so many steps of the loop after that.
+    Returns: how the call went.
+    """
+    token = issuer.token()
+    under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind, sent=None))
+    while not issuer.view._listeners:
+        await asyncio.sleep(0.005 if steps is None else 0)
+    for _ in range(steps or 0):
+        await asyncio.sleep(0)
+    issuer.revoke(token)
+    return await under_way
+
+
 @pytest.mark.parametrize("kind", ["unary_stream", "stream_stream", "stream_unary"])
 async def test_a_stream_of_asyncio_ends_the_moment_its_token_does(issuer, kind):
-    token = issuer.token()
     async with serve_async(issuer, servicer=Endless()) as channel:
-        under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind, sent=None))
-        while not issuer.view._listeners:
-            await asyncio.sleep(0.005)
-        issuer.revoke(token)
-        done = await under_way
+        done = await revoked_amid(issuer, channel, kind)
         assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
         assert b"never" not in done.answers
 
@@ -306,14 +315,7 @@ class Saying(Endless):
 async def test_a_stream_ends_though_its_token_does_while_something_is_sent(issuer, kind):
     async with serve_async(issuer, servicer=Saying()) as channel:
         for moment in range(60):
-            token = issuer.token()
-            under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind, sent=None))
-            while not issuer.view._listeners:
-                await asyncio.sleep(0)
-            for _ in range(moment):
-                await asyncio.sleep(0)
-            issuer.revoke(token)
-            done = await under_way
+            done = await revoked_amid(issuer, channel, kind, steps=moment)
             assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
 
 
@@ -327,15 +329,8 @@ class Deaf(Endless):
 
 
 async def test_a_method_that_takes_no_notice_sends_nothing_more_once_its_token_has_ended(issuer):
-    token = issuer.token()
     async with serve_async(issuer, servicer=Deaf()) as channel:
-        under_way = asyncio.ensure_future(
-            call(channel, "unary_stream", f"Bearer {token}", kind="unary_stream", sent=None)
-        )
-        while not issuer.view._listeners:
-            await asyncio.sleep(0.005)
-        issuer.revoke(token)
-        done = await under_way
+        done = await revoked_amid(issuer, channel, "unary_stream")
         assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
 
 
@@ -356,13 +351,8 @@ class Stubborn(Endless):
 
 @pytest.mark.parametrize("kind", ["unary_stream", "stream_unary"])
 async def test_attack_what_a_method_gives_once_its_token_has_ended_is_not_sent(issuer, kind):
-    token = issuer.token()
     async with serve_async(issuer, servicer=Stubborn()) as channel:
-        under_way = asyncio.ensure_future(call(channel, kind, f"Bearer {token}", kind=kind, sent=None))
-        while not issuer.view._listeners:
-            await asyncio.sleep(0.005)
-        issuer.revoke(token)
-        done = await under_way
+        done = await revoked_amid(issuer, channel, kind)
         assert (done.code, done.detail) == (grpc.StatusCode.UNAUTHENTICATED, "the access token is revoked")
         assert b"never" not in done.answers
 
