@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from front import Front, signing
 from process import free_port
 from watchword.adapters.signed_urls.asgi import SignedUrlMiddleware, signed_url_of
-from watchword.clock import system_clock
-from watchword.jose import Key
-from watchword.signedurl import MemorySingleUse, SignedUrls
-from watchword.testing import FakeIssuer
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "examples/nginx/apache.conf.template"
 MODULES = Path("/usr/lib/apache2/modules")
@@ -28,24 +25,6 @@ pytestmark = pytest.mark.skipif(
     APACHE is None or not (MODULES / "mod_xsendfile.so").exists(),
     reason="NO APACHE with mod_xsendfile: apt-get install apache2-bin libapache2-mod-xsendfile",
 )
-
-
-class Apache:
-    def __init__(self, port, urls, issuer):
-        self.port, self.urls, self.issuer = port, urls, issuer
-
-    def signed(self, path, **bindings):
-        return self.urls.sign(path, 60, **bindings)[len(self.urls.origin) :]
-
-    async def ask(self, target, method="GET", **headers):
-        """Ask as written: status and body."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        lines = [f"{method} {target} HTTP/1.1", f"Host: localhost:{self.port}", "Connection: close"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
-        head, _, body = (await asyncio.wait_for(reader.read(), 60)).partition(b"\r\n\r\n")
-        writer.close()
-        return int(head.split()[1]), body
 
 
 def application(films):
@@ -85,13 +64,8 @@ async def started():
     films.mkdir()
     (films / "film.mp4").write_bytes(bytes(range(100)))
     (folder / "secret").write_text("outside of the films")
-    port, issuer = free_port(), FakeIssuer(clock=system_clock)
-    urls = SignedUrls(
-        Key.generate("HS256", kid="k1"),
-        origin=f"http://localhost:{port}",
-        cut_offs=issuer.view,
-        single_use=MemorySingleUse(),
-    )
+    port = free_port()
+    issuer, urls = signing(port)
     app = SignedUrlMiddleware(application(films), urls, under="/media/")
     server = uvicorn.Server(
         uvicorn.Config(
@@ -104,7 +78,7 @@ async def started():
     inside = server.servers[0].sockets[0].getsockname()[1]
     with (folder / "out.log").open("wb") as told:
         process = subprocess.Popen(configured(folder, films, port, inside), stdout=told, stderr=told)
-    apache = Apache(port, urls, issuer)
+    apache = Front(port, urls, issuer)
     try:
         while True:
             assert process.poll() is None, (folder / "out.log").read_text()

@@ -10,45 +10,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from front import Front, signing
 from ports import free_port
-from watchword.clock import system_clock
 from watchword.edge import Checker, Told, serve
-from watchword.jose import Key
-from watchword.signedurl import MemorySingleUse, SignedUrls
-from watchword.testing import FakeIssuer
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / "examples/nginx/Caddyfile.template"
 pytestmark = pytest.mark.skipif(shutil.which("caddy") is None, reason="NO CADDY: apt-get install caddy")
 
 
-class Caddy:
-    def __init__(self, port, urls, issuer):
-        self.port, self.urls, self.issuer = port, urls, issuer
-
-    def signed(self, path, **bindings):
-        return self.urls.sign(path, 60, **bindings)[len(self.urls.origin) :]
-
+class Caddy(Front):
     async def ask(self, target, method="GET", **headers):
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        lines = [f"{method} {target} HTTP/1.1", f"Host: localhost:{self.port}", "Connection: close"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
-        answer = await asyncio.wait_for(reader.read(), 60)
-        writer.close()
-        return int(answer.split()[1])
+        return (await super().ask(target, method, **headers))[0]
 
 
 @asynccontextmanager
 async def started(tmp_path, behind="file_server"):
     port = free_port()
-    issuer = FakeIssuer(clock=system_clock)
-    urls = SignedUrls(
-        Key.generate("HS256", kid="k1"),
-        origin=f"http://localhost:{port}",
-        cut_offs=issuer.view,
-        single_use=MemorySingleUse(),
-    )
+    issuer, urls = signing(port)
     async with serve(Checker(issuer.verifier(), urls), "127.0.0.1:0", Told.FORWARDED) as where:
         text = TEMPLATE.read_text().replace("file_server", behind).replace("@PORT@", str(port)).replace("@EDGE@", where)
         (tmp_path / "Caddyfile").write_text(text.replace("@ROOT@", str(ROOT / "examples/demonstration")))

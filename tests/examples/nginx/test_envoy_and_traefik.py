@@ -12,12 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from front import signing
 from process import free_port
-from watchword.clock import system_clock
 from watchword.edge import Checker, Told, serve
-from watchword.jose import Key
-from watchword.signedurl import MemorySingleUse, SignedUrls
-from watchword.testing import FakeIssuer
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples/nginx"
 SCRIPTS = Path(sys.executable).parent
@@ -92,13 +89,8 @@ async def answers(port, process):
 
 @asynccontextmanager
 async def started(name, folder):
-    port, issuer = free_port(), FakeIssuer(clock=system_clock)
-    urls = SignedUrls(
-        Key.generate("HS256", kid="k1"),
-        origin=f"http://localhost:{port}",
-        cut_offs=issuer.view,
-        single_use=MemorySingleUse(),
-    )
+    port = free_port()
+    issuer, urls = signing(port)
     told = Told.ENVOY if name == "envoy" else Told.FORWARDED
     app = await asyncio.start_server(application, "127.0.0.1", 0)
     async with app, serve(Checker(issuer.verifier(), urls), "127.0.0.1:0", told) as edge:
